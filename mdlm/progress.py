@@ -1,0 +1,71 @@
+"""How long work says how far it is: a callback for the parts, a terminal bar for people."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What a long computation calls as it goes; ``done`` never decreases and ends at ``total``."""
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        """Report ``done`` of ``total`` units of work, with a short ``note`` such as a rate or a loss."""
+
+
+def silent(done: float, total: float, note: str = "") -> None:
+    """Report nothing."""
+
+
+@contextmanager
+def bar(description: str) -> Iterator[Progress]:
+    """Show a progress bar on stderr; where stderr is no terminal (a batch job), a line now and then.
+
+    Args:
+        description: What is being done, for example ``"simulating four_state"``.
+
+    Yields:
+        The callback to hand to the computation.
+    """
+    if not sys.stderr.isatty():
+        yield _Lines(description)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=32),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task(description, total=None, note="")
+
+        def report(done: float, total: float, note: str = "") -> None:
+            shown.update(task, completed=done, total=total, note=note)
+
+        yield report
+
+
+class _Lines:
+    """A log line at most every ten seconds, so that a cluster job's log stays readable."""
+
+    interval_s = 10.0
+
+    def __init__(self, description: str) -> None:
+        self.description = description
+        self.last = time.monotonic()
+
+    def __call__(self, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self.last < self.interval_s:
+            return
+        self.last = now
+        print(f"{self.description}: {100 * done / total:.0f} % {note}", file=sys.stderr, flush=True)
