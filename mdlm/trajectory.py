@@ -105,6 +105,10 @@ class Clocked(ABC):
         pieces = tuple(piece[::stride] for piece in self.pieces)
         return replace(self, pieces=pieces, frame_time=self.frame_time * stride)
 
+    def joined(self, *others: Self) -> Self:
+        """All pieces of this and the others, still apart."""
+        return replace(self, pieces=sum((other.pieces for other in others), self.pieces))
+
     def split(self, validation_fraction: float, test_fraction: float) -> Split[Self]:
         """Split into training, validation and test data; see `split_pieces`."""
         parts = split_pieces(self.pieces, validation_fraction, test_fraction)
@@ -222,5 +226,5 @@ def check_fractions(validation_fraction: float, test_fraction: float) -> None:
         if not 0 < value < 1:
             raise ValueError(f"{name} ({value:g}) must lie between 0 and 1")
     if validation_fraction + test_fraction >= 1:
-        together = validation_fraction + test_fraction
-        raise ValueError(f"validation_fraction + test_fraction ({together:g}) must leave something to train on")
+        together = f"validation_fraction + test_fraction ({validation_fraction + test_fraction:g})"
+        raise ValueError(f"{together} must leave something to train on")

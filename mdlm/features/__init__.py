@@ -1,0 +1,1 @@
+"""Features: what describes a frame, one method per file."""

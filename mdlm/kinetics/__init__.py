@@ -1,0 +1,1 @@
+"""Did the slow timescales survive? Estimates, their errors, and the verdict; arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Next-state models: each learns a token sequence and continues one, frame by frame."""

@@ -1,0 +1,1 @@
+"""Sampling: continue held-out prompts, all chains at once."""

@@ -1,0 +1,1 @@
+"""Training: how tokens reach a model, the optimisation loop, and its checkpoints. Knows no model by name."""

@@ -1,0 +1,5 @@
+"""`python -m mdlm` is `mdlm`."""
+
+from mdlm.cli import main
+
+main()

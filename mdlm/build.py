@@ -1,0 +1,112 @@
+"""From plain configuration to objects: the one place where configured values become typed, checked dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+TARGET = "_target_"
+
+
+class ConfigError(ValueError):
+    """A configured value that cannot be used; the message names the field, what was given, what is allowed."""
+
+
+def build(node: Any, trusted: Collection[str] = ("mdlm",), path: str = "") -> Any:  # noqa: ANN401
+    """Build the object a configuration describes, children first.
+
+    A mapping with a ``_target_`` becomes an instance of that dataclass; its values are converted to, and checked
+    against, the annotated types, then by the class itself.
+
+    Args:
+        node: Plain dicts, lists and scalars.
+        trusted: Top-level modules a ``_target_`` may come from, so that a configuration file from elsewhere
+            cannot run just anything.
+        path: Where ``node`` sits in the whole configuration, for error texts.
+
+    Raises:
+        ConfigError: In one line: which field, what was given, what is allowed.
+    """
+    if isinstance(node, list):
+        return [build(value, trusted, f"{path}[{number}]") for number, value in enumerate(node)]
+    if not isinstance(node, Mapping):
+        return node
+    built = {k: build(v, trusted, f"{path}.{k}" if path else str(k)) for k, v in node.items() if k != TARGET}
+    if TARGET not in node:
+        return built
+    return _validated(_find(node[TARGET], trusted, path), built, path)
+
+
+def _find(target: str, trusted: Collection[str], path: str) -> type:
+    """The dataclass a ``_target_`` names."""
+    field = f"{path}.{TARGET}" if path else TARGET
+    module, _, name = str(target).rpartition(".")
+    if module.split(".")[0] not in trusted:
+        raise ConfigError(f"{field} ({target}) must lie in {' or '.join(sorted(trusted))}")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{field} ({target}) cannot be imported: {error}") from error
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        raise ConfigError(f"{field} ({target}) must be a dataclass")
+    return found
+
+
+def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa: ANN401
+    """An instance of ``target``, or the first thing wrong with its values."""
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, with_config
+
+    known = [field.name for field in dataclasses.fields(target) if field.init]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{_join(path, name)} is no option of {target.__name__}{suggestion(name, known)}")
+    try:
+        return TypeAdapter(with_config(ConfigDict(arbitrary_types_allowed=True))(target)).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = _join(path, *first["loc"])
+        if first["type"] == "value_error":
+            raise ConfigError(f"{where}: {first['ctx']['error']}" if where else str(first["ctx"]["error"])) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"{where} is missing") from None
+        raise ConfigError(f"{where} ({first['input']!r}): {_lower_first(first['msg'])}") from None
+    except PydanticUserError as error:
+        raise ConfigError(f"{path}.{TARGET} ({target.__name__}) has fields that cannot be checked: {error}") from error
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """What may have been meant, or all there is.
+
+    Example:
+        >>> suggestion("strides", ["stride", "seed"])
+        '; did you mean stride?'
+        >>> suggestion("q", ["stride", "seed"])
+        '; there are stride, seed'
+    """
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+
+
+def flat(config: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Every leaf of a nested configuration under its dotted name.
+
+    Example:
+        >>> flat({"model": {"hidden": 64}, "stride": 1})
+        {'model.hidden': 64, 'stride': 1}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        name = _join(path, key)
+        leaves.update(flat(value, name) if isinstance(value, Mapping) and value else {name: value})
+    return leaves
+
+
+def _join(*parts: str | int) -> str:
+    return ".".join(str(part) for part in parts if part != "")
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

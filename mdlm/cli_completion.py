@@ -1,0 +1,73 @@
+"""Shell completion: three small scripts that ask `mdlm completion --words` what may follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mdlm.cli_help import group_defaults, options, plain_fields
+
+BASH = """\
+# eval "$(mdlm completion bash)" in ~/.bashrc
+_mdlm() {
+    local words current
+    current="${COMP_LINE:0:COMP_POINT}"; current="${current##* }"
+    read -ra words <<< "${COMP_LINE:0:COMP_POINT}"
+    [[ -z "$current" ]] && words+=("")
+    mapfile -t COMPREPLY < <(mdlm completion --words "${words[@]:1}" 2>/dev/null)
+    local before="${current%"${current##*[=:]}"}"  # bash splits words at = and replaces only what follows
+    COMPREPLY=("${COMPREPLY[@]#"$before"}")
+    [[ "${COMPREPLY[0]}" == *[=.] ]] && compopt -o nospace
+}
+complete -F _mdlm mdlm"""
+
+ZSH = """\
+# eval "$(mdlm completion zsh)" in ~/.zshrc, after compinit
+_mdlm() {
+    local -a found
+    found=("${(@f)$(mdlm completion --words "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    compadd -Q -S '' -- "${found[@]}"
+}
+compdef _mdlm mdlm"""
+
+FISH = """\
+# mdlm completion fish | source, in ~/.config/fish/config.fish
+complete -c mdlm -f -a '(mdlm completion --words (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'"""
+
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+
+
+def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> list[str]:
+    """What the last of the typed words may become.
+
+    Args:
+        words: Everything after ``mdlm``, the unfinished word last (possibly empty).
+        commands: The first words there are.
+        conf: The configuration files.
+    """
+    typed = words[-1] if words else ""
+    if len(words) <= 1:
+        found = [*commands, "--help", "--version"]
+    elif words[0] == "completion":
+        found = list(SCRIPTS)
+    elif words[0] == "train":
+        found = _overrides(typed, conf)
+    else:
+        found = []
+    return [word for word in found if word.startswith(typed)]
+
+
+def _overrides(typed: str, conf: Path) -> list[str]:
+    """Groups and plain fields; after ``group=`` its options; after ``group.`` its fields."""
+    groups = group_defaults(conf)
+    name, equals, _ = typed.partition("=")
+    if equals:
+        return [f"{name}={option}" for option in options(name, [conf])]
+    if "." in typed:
+        group = typed.partition(".")[0]
+        texts = [file.read_text() for file in (conf / group).glob("*.yaml")]
+        fields = {field for text in texts for field in re.findall(r"^([a-z]\w*):", text, re.MULTILINE)}
+        return sorted(f"{group}.{field}=" for field in fields - {"defaults"})
+    plain = [f"{field}=" for field, _, _ in plain_fields(conf)]
+    return [f"{group}=" for group in groups] + plain + [f"{group}." for group in groups]

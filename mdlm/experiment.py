@@ -1,0 +1,272 @@
+"""One experiment: from a system to a verdict on a model's slow timescales. Each line of the pipeline feeds the next."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdlm import __version__
+from mdlm.build import flat
+from mdlm.features.base import Features
+from mdlm.fingerprint import code_version, git_commit
+from mdlm.kinetics.compare import Kinetics
+from mdlm.kinetics.comparison import Comparison
+from mdlm.model.base import ModelConfig
+from mdlm.partition.base import Discretiser, Partition
+from mdlm.progress import bar
+from mdlm.recrossing.base import Recrossing
+from mdlm.sampling.sampling import Sampled, Sampling
+from mdlm.store import Store
+from mdlm.system.base import System
+from mdlm.tracking import Tracking
+from mdlm.training.training import Fitted, Training
+from mdlm.trajectory import Dtraj, Split, Trajectory, split_pieces
+
+JUDGEMENT = ("sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
+"""Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run knows.
+
+    Attributes:
+        directory: The run's folder.
+        tokens: What the model learned from, split.
+        discretiser: The fitted partition.
+        fitted: The trained model and its training curve.
+        sampled: Its chains.
+        comparison: The verdict on them.
+        metrics: Every number, under the name it has in ``metrics.json`` and MLflow.
+    """
+
+    directory: Path
+    tokens: Split[Dtraj]
+    discretiser: Discretiser
+    fitted: Fitted
+    sampled: Sampled
+    comparison: Comparison
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Every choice of one run.
+
+    Attributes:
+        system: Yields trajectories.
+        features: Describe their frames.
+        partition: Names their states.
+        recrossing: Cleans the state sequence.
+        stride: Thins it; keep every n-th frame.
+        model: Learns it.
+        training: How.
+        sampling: How long the model is sampled.
+        kinetics: How both are judged.
+        tracking: Where the run is written down.
+        seed: Of weights, batches, sampling and bootstrap. The data have a seed of their own.
+        validation_fraction: Held out to decide when to stop.
+        test_fraction: Held out for prompts and the final likelihood.
+        cache_dir: Where finished stages are kept.
+    """
+
+    system: System
+    features: Features
+    partition: Partition
+    recrossing: Recrossing
+    stride: int
+    model: ModelConfig
+    training: Training
+    sampling: Sampling
+    kinetics: Kinetics
+    tracking: Tracking
+    seed: int
+    validation_fraction: float
+    test_fraction: float
+    cache_dir: Path
+
+    def check(self) -> None:
+        """Raise `ValueError` for whatever can be known to fail before the first second of compute."""
+        header = self.system.header
+        shortest = min(header.lengths)
+        if not 1 <= self.stride < shortest:
+            raise ValueError(
+                f"stride ({self.stride}) must lie between 1 and {shortest - 1}: "
+                f"the shortest trajectory has {shortest} frames"
+            )
+        if self.seed < 0:
+            raise ValueError(f"seed ({self.seed}) must be at least 0")
+        with _named("features"):
+            columns = self.features.columns_of(header.columns)
+        with _named("partition"):
+            self.partition.check(columns)
+        with _named("kinetics"):
+            self.kinetics.check(header.frame_time, self.stride, header.time_unit)
+        lengths = [np.broadcast_to(np.int8(0), length) for length in header.lengths]
+        parts = split_pieces(lengths, self.validation_fraction, self.test_fraction)
+        thinned = parts.map(lambda pieces: tuple(len(piece[:: self.stride]) for piece in pieces))
+        self._check_lengths(thinned, header.frame_time * self.stride, header.time_unit)
+        with _named("training"):
+            self.training.check(thinned.train)
+        with _named("tracking"):
+            self.tracking.check()
+        _check_writable(self.cache_dir, "cache_dir")
+
+    def _check_lengths(self, lengths: Split[tuple[int, ...]], token_time: float, unit: str) -> None:
+        """The lag must fit into what is counted, and every held-out part must hold at least one transition."""
+        for name in ("train", "validation", "test"):
+            if max(getattr(lengths, name)) < 2:
+                raise ValueError(
+                    f"stride ({self.stride}) leaves the {name} data no transition; lower it or hold out more"
+                )
+        lag = round(self.kinetics.lag_time / token_time)
+        longest = max(lengths.train)
+        for name, frames in (("training trajectory", longest), ("chain_length", self.sampling.chain_length)):
+            if lag >= frames:
+                raise ValueError(
+                    f"kinetics.lag_time ({self.kinetics.lag_time:g} {unit}, {lag} tokens) must be shorter than "
+                    f"the {'longest ' if frames == longest else ''}{name}, {frames} tokens"
+                )
+
+    def run(self, directory: Path, config: Mapping[str, Any]) -> Outcome:
+        """Run everything and leave the results in ``directory``.
+
+        Args:
+            directory: The run's folder; one that holds an interrupted run of the same configuration goes on.
+            config: The resolved configuration this experiment was built from, to be written down.
+        """
+        from mdlm.report.run_folder import write_results
+
+        self.check()
+        parameters = flat(config)
+        with (
+            _only_run_in(directory),
+            self.tracking.run(directory, self.name, parameters, _tags()) as tracker,
+        ):
+            trajectories = self.trajectories()
+            parts = trajectories.split(self.validation_fraction, self.test_fraction)
+            features = self.features.fit(parts.train)
+            described = parts.map(features.transform)
+            discretiser = self.partition.fit(described.train)
+            states = described.map(lambda part: self.recrossing.treat(discretiser.assign(part)))
+            tokens = states.map(lambda part: part.strided(self.stride))
+            fitted = self._train(tokens, directory, parameters)
+            sampled = self._sample(fitted, tokens.test)
+            comparison = self._compare(states, tokens.train, sampled)
+            metrics = comparison.metrics() | _costs(fitted, sampled, tokens)
+            outcome = Outcome(directory, tokens, discretiser, fitted, sampled, comparison, metrics)
+            files = write_results(outcome, config)
+            tracker.curve([asdict(epoch) for epoch in fitted.history])
+            tracker.metrics(metrics)
+            tracker.tags({"verdict": comparison.verdict, "batching": fitted.batching})
+            tracker.files(files)
+        return outcome
+
+    def trajectories(self) -> Trajectory:
+        """The system's trajectories, from the cache where they are there."""
+        identity = {
+            "system": f"{type(self.system).__module__}.{type(self.system).__qualname__}",
+            "fields": self.system.identity(),
+            "code": code_version(type(self.system)),
+        }
+        name = type(self.system).__module__.rpartition(".")[2]
+
+        def compute() -> Trajectory:
+            with bar(f"simulating {name}") as progress:
+                return self.system.trajectories(progress).check()
+
+        return Store(self.cache_dir).trajectory(name, identity, compute)
+
+    def _train(self, tokens: Split[Dtraj], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
+        identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
+        identity["code"] = code_version(type(self.system))
+        with bar("training") as progress:
+            return self.training.fit(
+                self.model, tokens, self.seed, directory / "checkpoint", identity, progress
+            )
+
+    def _sample(self, fitted: Fitted, held_out: Dtraj) -> Sampled:
+        with bar("sampling") as progress:
+            return self.sampling.draw(fitted.model, held_out.pieces, self.seed, progress)
+
+    def _compare(self, states: Split[Dtraj], tokens: Dtraj, sampled: Sampled) -> Comparison:
+        everything = states.train.joined(states.validation, states.test)
+        chains = Dtraj(tuple(sampled.chains), tokens.frame_time, tokens.time_unit, n_states=tokens.n_states)
+        with bar("judging kinetics") as progress:
+            return self.kinetics.compare(
+                everything, states.train, tokens, chains, self.system.truth(), self.seed, progress
+            )
+
+    @property
+    def name(self) -> str:
+        """A short name for the run table."""
+        parts = (self.system, self.features, self.partition, self.model)
+        names = [type(part).__module__.rpartition(".")[2] for part in parts]
+        return "-".join([*names, f"stride{self.stride}", f"seed{self.seed}"])
+
+
+def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Dtraj]) -> dict[str, float]:
+    """What training and sampling cost, and how well held-out data are predicted."""
+    from mdlm.training.evaluate import nll_nats_per_token
+
+    return {
+        "nll_nats_per_token": nll_nats_per_token(fitted.model, tokens.test.pieces),
+        "train_seconds": fitted.seconds,
+        "sample_seconds": sampled.seconds,
+        "sample_tokens_per_second": sampled.tokens_per_second,
+        "n_parameters": float(fitted.model.n_parameters),
+        "best_epoch": float(fitted.best_epoch),
+        "n_states": float(tokens.train.n_states),
+        "n_training_tokens": float(tokens.train.n_frames),
+    }
+
+
+def _tags() -> dict[str, str]:
+    """What the run was made with."""
+    tags = {"mdlm": __version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "deeptime", "numba", "hydra-core"):
+        try:
+            tags[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    commit = git_commit(Path(__file__).parent)
+    return tags | ({"git_commit": commit} if commit else {})
+
+
+@contextmanager
+def _named(group: str) -> Iterator[None]:
+    """Put the group's name before the field an error names."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{group}.{error}") from error
+
+
+@contextmanager
+def _only_run_in(directory: Path) -> Iterator[None]:
+    """Two runs in one folder would write over each other."""
+    from filelock import FileLock, Timeout
+
+    _check_writable(directory, "hydra.run.dir")
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"hydra.run.dir ({directory}) is in use by another run; give this one its own") from None
+
+
+def _check_writable(directory: Path, field: str) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{field} ({directory}) cannot be made: {error.strerror}") from error
+    if not os.access(directory, os.W_OK):
+        raise ValueError(f"{field} ({directory}) cannot be written")

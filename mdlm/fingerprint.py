@@ -1,0 +1,75 @@
+"""Names for results: a hash of everything that made them, the code among it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def digest(description: Mapping[str, Any]) -> str:
+    """A short hash of a JSON-able description that does not depend on the order of its keys.
+
+    Example:
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        True
+    """
+    text = json.dumps(description, sort_keys=True, default=list)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def code_version(part: type) -> str:
+    """A hash of the code behind a part: its class, its bases, and what they import from the same package.
+
+    Comments, docstrings and layout do not count, so that editing those computes nothing anew.
+    """
+    wanted = [inspect.getmodule(cls) for cls in part.__mro__ if cls.__module__.split(".")[0] == "mdlm"]
+    wanted.append(inspect.getmodule(part))
+    modules: dict[str, ast.Module] = {}
+    while wanted:
+        module = wanted.pop()
+        if module is None or module.__name__ in modules:
+            continue
+        tree = ast.parse(inspect.getsource(module))
+        modules[module.__name__] = tree
+        wanted += _siblings(module, tree)
+    code = {name: ast.dump(_without_docstrings(tree)) for name, tree in modules.items()}
+    return digest(code)
+
+
+def _siblings(module: ModuleType, tree: ast.Module) -> list[ModuleType]:
+    """Modules of the same package that a module imports, inside functions too."""
+    package = module.__name__.rpartition(".")[0]
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return [
+        importlib.import_module(name) for name in sorted(names) if package and name.startswith(package + ".")
+    ]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body
+            if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                node.body = body[1:]
+    return tree
+
+
+def git_commit(directory: Path) -> str | None:
+    """The commit of the repository that holds ``directory``, with ``+`` where files differ from it, or None."""
+    import subprocess
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(directory), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

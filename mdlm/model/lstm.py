@@ -1,0 +1,71 @@
+"""Long short-term memory: embedding, stacked LSTM layers, linear head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from mdlm.model.base import (
+    LanguageModel,
+    ModelConfig,
+    State,
+    check_at_least,
+    check_probability,
+    full_precision,
+)
+
+
+@dataclass(frozen=True)
+class LSTMConfig(ModelConfig):
+    """Hyper-parameters of `LSTM`.
+
+    Attributes:
+        embedding: Width of the learned vector of each state.
+        hidden: Units per layer.
+        layers: Stacked LSTM layers.
+        dropout: Between layers while training; needs two layers or more to act.
+    """
+
+    embedding: int
+    hidden: int
+    layers: int
+    dropout: float
+
+    def __post_init__(self) -> None:
+        check_at_least(1, embedding=self.embedding, hidden=self.hidden, layers=self.layers)
+        check_probability(dropout=self.dropout)
+        if self.dropout and self.layers == 1:
+            raise ValueError(f"dropout ({self.dropout:g}) acts between layers, so layers (1) must be at least 2")
+
+    def build(self, n_states: int) -> LSTM:
+        """An LSTM over ``n_states`` states."""
+        return LSTM(self, n_states)
+
+
+class LSTM(LanguageModel):
+    """The network of Tsai, Kuo & Tiwary, Nat. Commun. 11, 5115 (2020), with any number of layers."""
+
+    recurrent: ClassVar[bool] = True
+
+    def __init__(self, config: LSTMConfig, n_states: int) -> None:
+        super().__init__(n_states)
+        self.config = config
+        self.embedding = nn.Embedding(n_states, config.embedding)
+        self.lstm = nn.LSTM(
+            config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True
+        )
+        self.head = nn.Linear(config.hidden, n_states)
+
+    def initial_state(self, n_chains: int) -> State:
+        """Hidden and cell values, each of shape (L, B, H)."""
+        zeros = self.head.weight.new_zeros(self.config.layers, n_chains, self.config.hidden)
+        return zeros, zeros.clone()
+
+    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See `LanguageModel.forward`."""
+        hidden, cell = state or self.initial_state(len(tokens_BT))
+        x_BTE = self.embedding(tokens_BT)
+        x_BTH, state = self.lstm(x_BTE, (hidden, cell))
+        return full_precision(self.head, x_BTH), state

@@ -1,0 +1,74 @@
+"""What every partition gives: a rule, fitted on training data only, that names the state of a frame."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlm.trajectory import Dtraj, FloatArray, IntArray, Trajectory
+
+CHUNK_FRAMES = 2**18  # bounds the temporary arrays of an assignment, whatever the length of a trajectory
+
+StateArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Discretiser(ABC):
+    """A fitted partition.
+
+    Attributes:
+        columns: Feature columns it was fitted on.
+        state_names: Name of each state, in order.
+    """
+
+    columns: tuple[str, ...]
+    state_names: tuple[str, ...]
+
+    @property
+    def n_states(self) -> int:
+        """Size of the alphabet."""
+        return len(self.state_names)
+
+    @abstractmethod
+    def states(self, frames: FloatArray) -> IntArray:
+        """State of each of some frames, given as an array of shape ``(n_frames, n_columns)``."""
+
+    def assign(self, trajectory: Trajectory) -> Dtraj:
+        """State of every frame; pieces and clock stay as they are.
+
+        Raises:
+            ValueError: The columns are not those the partition was fitted on.
+        """
+        if trajectory.columns != self.columns:
+            fitted, given = ", ".join(self.columns), ", ".join(trajectory.columns)
+            raise ValueError(f"the partition was fitted on columns {fitted}; the trajectory has {given}")
+        pieces = tuple(self._assign_piece(piece) for piece in trajectory.pieces)
+        return Dtraj(pieces, trajectory.frame_time, trajectory.time_unit, n_states=self.n_states).check()
+
+    def _assign_piece(self, piece: FloatArray) -> StateArray:
+        states = np.empty(len(piece), np.int32)
+        for chunk in chunks(len(piece)):
+            states[chunk] = self.states(piece[chunk])
+        return states
+
+
+@dataclass(frozen=True)
+class Partition(ABC):
+    """A way to divide feature space into states."""
+
+    @abstractmethod
+    def check(self, columns: tuple[str, ...]) -> None:
+        """Raise `ValueError` where this partition cannot work on these feature columns; cheap."""
+
+    @abstractmethod
+    def fit(self, train: Trajectory) -> Discretiser:
+        """Learn what has to be learned from training trajectories."""
+
+
+def chunks(n_frames: int) -> Iterator[slice]:
+    """Slices of at most ``CHUNK_FRAMES`` that cover ``n_frames`` in order."""
+    return (slice(first, first + CHUNK_FRAMES) for first in range(0, n_frames, CHUNK_FRAMES))

@@ -1,0 +1,77 @@
+"""The files of a finished run: numbers, chains, configuration, figures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mdlm.experiment import Outcome
+
+
+def write_results(outcome: Outcome, config: Mapping[str, Any]) -> list[Path]:
+    """Write everything a run leaves behind; each file appears whole or not at all.
+
+    Returns:
+        The files and directories to keep with the run elsewhere.
+    """
+    from mdlm.report.figures import draw_all
+    from mdlm.report.table import as_text
+
+    directory = outcome.directory
+    write_config(directory, config)
+    write_atomically(directory / "metrics.json", lambda path: path.write_text(_json(outcome)))
+    write_atomically(directory / "sampled.npz", lambda path: _save_chains(path, outcome))
+    write_atomically(directory / "summary.txt", lambda path: path.write_text(as_text(outcome)))
+    figures = draw_all(outcome, directory / "figures")
+    return [
+        *(directory / name for name in ("config.yaml", "metrics.json", "summary.txt")),
+        directory / "checkpoint" / "best.safetensors",
+        figures,
+    ]
+
+
+def write_config(directory: Path, config: Mapping[str, Any]) -> None:
+    """Write the resolved configuration, ready to be used again."""
+    import yaml
+
+    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    write_atomically(directory / "config.yaml", lambda path: path.write_text(text))
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file of the same suffix, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _json(outcome: Outcome) -> str:
+    """Metrics under their logged names, null where there is no finite value, with verdict and notes."""
+    metrics = {k: v if math.isfinite(v) else None for k, v in outcome.metrics.items()}
+    comparison = outcome.comparison
+    texts = {"verdict": comparison.verdict, "notes": comparison.notes, "reference": comparison.reference_source}
+    return json.dumps(metrics | texts, indent=2) + "\n"
+
+
+def _save_chains(path: Path, outcome: Outcome) -> None:
+    """The sampled states with all that is needed to read them without the run's configuration."""
+    tokens = outcome.tokens.train
+    np.savez_compressed(
+        path,
+        chains=outcome.sampled.chains,
+        prompts=outcome.sampled.prompts.astype(outcome.sampled.chains.dtype),
+        frame_time=tokens.frame_time,
+        time_unit=tokens.time_unit,
+        state_names=np.array(outcome.discretiser.state_names),
+    )

@@ -1,0 +1,111 @@
+"""The one table a run ends with."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from mdlm.kinetics.comparison import Interval
+
+if TYPE_CHECKING:
+    from mdlm.experiment import Outcome
+
+WIDTH = 100
+
+
+def show(outcome: Outcome) -> None:
+    """Print the table on stdout."""
+    console = Console()
+    console.print(_everything(outcome), width=None if console.is_terminal else WIDTH)
+
+
+def as_text(outcome: Outcome) -> str:
+    """The table as plain text."""
+    console = Console(file=io.StringIO(), width=WIDTH)
+    console.print(_everything(outcome))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def _everything(outcome: Outcome) -> Group:
+    comparison = outcome.comparison
+    rows = [_kinetics(outcome), Text()]
+    rows.append(Text(f"Verdict: {comparison.verdict}", style="bold"))
+    rows += [Text(f"Note: {note}") for note in comparison.notes]
+    rows += [Text(), _learning(outcome)]
+    return Group(*rows)
+
+
+def _kinetics(outcome: Outcome) -> Table:
+    """Timescales and events, side by side: truth, data, Markov chain, model."""
+    c = outcome.comparison
+    unit = c.time_unit
+    title = f"Slow kinetics at lag {c.lag_time:g} {unit}, {c.confidence:.0%} intervals"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    known = c.t2_ratio_to_truth is not None
+    table.add_column("")
+    for heading in ("truth" if known else "all MD", "training data", "Markov, one stride", "model"):
+        table.add_column(heading, justify="right")
+    for index, data in enumerate(c.data.timescales):
+        markov = c.markov_timescales[index]
+        cells = (c.reference_timescales[index], data, Interval(markov, math.nan, math.nan))
+        table.add_row(f"t{index + 2} ({unit})", *map(interval, cells), interval(c.sampled.timescales[index]))
+    if c.data.timescales:
+        markov_ratio = f"{outcome.metrics['markov_t2_ratio_to_data']:.2f}"
+        table.add_row("t2 / data", "", "1", markov_ratio, interval(c.t2_ratio_to_data))
+    if c.t2_ratio_to_truth is not None:
+        data_ratio = c.data.timescales[0].value / c.reference_timescales[0].value
+        table.add_row("t2 / truth", "1", f"{data_ratio:.2f}", "", interval(c.t2_ratio_to_truth))
+    table.add_row("slow events", "", str(c.data.n_events), "", str(c.sampled.n_events))
+    table.add_row(f"length ({unit})", "", f"{c.data.duration:,.0f}", "", f"{c.sampled.duration:,.0f}")
+    return table
+
+
+def _learning(outcome: Outcome) -> Text:
+    m = outcome.metrics
+    gain = m["markov_entropy_rate_nats_per_token"] - m["nll_nats_per_token"]
+    lines = [
+        f"Likelihood: {m['nll_nats_per_token']:.5f} nats/token held out, Markov entropy rate "
+        f"{m['markov_entropy_rate_nats_per_token']:.5f} (gain {gain:+.5f})",
+        f"Sampled against data: populations differ by {m['population_tv_distance']:.3f} (total variation), "
+        f"first-passage times by a factor of {math.exp(m['mfpt_log_error_rms']):.2f} (rms)",
+        f"Training: {m['train_seconds']:.1f} s, {outcome.fitted.batching}"
+        + (f", best epoch {outcome.fitted.best_epoch}" if outcome.fitted.history else "")
+        + f"; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s",
+        f"Results and figures: {outcome.directory}",
+        "All runs side by side: mdlm ui",
+    ]
+    return Text("\n".join(lines))
+
+
+def interval(value: Interval) -> str:
+    """A value with its bounds, three figures each.
+
+    Example:
+        >>> interval(Interval(8531.2, 8394.0, 8668.0)), interval(Interval(0.977, 0.9, 1.06))
+        ('8530 [8390, 8670]', '0.977 [0.9, 1.06]')
+    """
+    if math.isnan(value.value):
+        return "not estimated"
+    if math.isnan(value.low) or math.isnan(value.high):
+        return number(value.value)
+    return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
+
+
+def number(value: float) -> str:
+    """Three significant figures, without an exponent where people would not write one.
+
+    Example:
+        >>> number(8531.2), number(0.03412), number(float("inf"))
+        ('8530', '0.0341', 'never seen')
+    """
+    if math.isinf(value):
+        return "never seen"
+    if 1000 <= abs(value) < 1e7:
+        digits = int(math.log10(abs(value))) - 2
+        return f"{round(value, -digits):.0f}"
+    return f"{value:.3g}"

@@ -1,0 +1,123 @@
+"""How token sequences reach a model: contiguous streams with carried state, or windows with a fresh one.
+
+Both gather by index from one flat tensor of all pieces, and neither ever joins the end of one piece to the start
+of another: a frame's target is always the next frame of its own piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdlm.trajectory import IntArray
+
+IGNORED = -100
+"""Target of a padded frame; `torch.nn.functional.cross_entropy` leaves it out."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs and targets, both (B, T).
+
+    Attributes:
+        inputs_BT: States.
+        targets_BT: The state one frame later, or `IGNORED` where padded.
+        keep_B: Whether each row continues the same row of the batch before; else its state starts afresh.
+        warm_up: Only to bring the carried state up to date: no loss.
+    """
+
+    inputs_BT: Tensor
+    targets_BT: Tensor
+    keep_B: Tensor
+    warm_up: bool = False
+
+
+class Tape:
+    """All pieces end to end in one tensor, and the chunks of at most ``length`` frames they are cut into."""
+
+    def __init__(self, pieces: Sequence[IntArray], length: int, device: torch.device) -> None:
+        self.tokens = torch.from_numpy(np.concatenate(pieces).astype(np.int32)).to(device)
+        self.length = length
+        starts, valid, first = [], [], []
+        offset = 0
+        for piece in pieces:
+            inputs = len(piece) - 1  # the last frame has no successor
+            piece_starts = np.arange(0, inputs, length)
+            starts.append(offset + piece_starts)
+            valid.append(np.minimum(length, inputs - piece_starts))
+            first.append(piece_starts == 0)
+            offset += len(piece)
+        self.starts = np.concatenate(starts)
+        self.valid = np.concatenate(valid)
+        self.first = np.concatenate(first)
+
+    def gather(self, starts_B: IntArray, valid_B: IntArray) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of the chunks of ``valid_B`` frames that start at ``starts_B``, padded to length."""
+        device = self.tokens.device
+        position = torch.arange(self.length + 1, device=device)
+        starts, valid = torch.from_numpy(starts_B).to(device), torch.from_numpy(valid_B).to(device)
+        index = (starts[:, None] + position).clamp_(max=len(self.tokens) - 1)
+        chunk = self.tokens[index].long()
+        padded = position[:-1] >= valid[:, None]
+        return chunk[:, :-1], chunk[:, 1:].masked_fill(padded, IGNORED)
+
+
+class Streams:
+    """Contiguous runs of the pieces side by side, for truncated back-propagation through time.
+
+    The chunks of all pieces, in time order, are dealt out as ``n_streams`` consecutive runs. The state a model
+    carries from chunk to chunk is to be reset only where a piece begins. A run that begins inside a piece first
+    gets the chunk before it as a warm-up without loss. Where the runs begin is drawn anew for every epoch.
+    """
+
+    min_chunks = 8
+    """Runs shorter than this would mostly see fresh states, so small data get fewer streams."""
+
+    def __init__(self, pieces: Sequence[IntArray], length: int, n_streams: int, device: torch.device) -> None:
+        self.tape = Tape(pieces, length, device)
+        n_chunks = len(self.tape.starts)
+        self.n_streams = max(1, min(n_streams, n_chunks // self.min_chunks))
+        self.n_batches = -(-n_chunks // self.n_streams)
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Every frame of every piece once, in batches of one chunk per stream."""
+        tape, n_chunks = self.tape, len(self.tape.starts)
+        begin = np.linspace(0, n_chunks, self.n_streams + 1).astype(np.int64)
+        shift = rng.integers(n_chunks)
+        for number in range(-1, self.n_batches):
+            chunk = begin[:-1] + number
+            over = (chunk >= begin[1:]) if number >= 0 else np.zeros(self.n_streams, dtype=bool)
+            chunk = (chunk + shift) % n_chunks
+            inputs, targets = tape.gather(tape.starts[chunk], np.where(over, 0, tape.valid[chunk]))
+            keep = torch.from_numpy(~tape.first[chunk] & (number >= 0)).to(inputs.device)
+            yield Batch(inputs, targets, keep, warm_up=number < 0)
+
+
+class Windows:
+    """Windows that start at random frames with a fresh state, the way published codes train.
+
+    A piece shorter than a window is used whole, padded.
+    """
+
+    def __init__(self, pieces: Sequence[IntArray], length: int, n_windows: int, device: torch.device) -> None:
+        self.tape = Tape(pieces, length, device)
+        self.batch_size = n_windows
+        inputs = np.array([len(piece) - 1 for piece in pieces])
+        self.offsets = np.concatenate([[0], np.cumsum(inputs + 1)[:-1]])
+        self.valid = np.minimum(length, inputs)
+        self.n_starts = np.where(inputs > 0, inputs - self.valid + 1, 0)
+        self.n_batches = max(1, int(inputs.sum()) // (length * n_windows))
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """As many frames as the pieces hold, every possible window equally likely."""
+        last_start = np.cumsum(self.n_starts)
+        for _ in range(self.n_batches):
+            number = rng.integers(last_start[-1], size=self.batch_size)
+            piece = np.searchsorted(last_start, number, side="right")
+            start = self.offsets[piece] + number - (last_start[piece] - self.n_starts[piece])
+            inputs, targets = self.tape.gather(start, self.valid[piece])
+            yield Batch(inputs, targets, torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device))
