@@ -23,9 +23,7 @@ from mdlm.system.four_state import MEASURED_AT, FourState
 from mdlm.system.four_state_kernels import Shape, force, shape_of
 from mdlm.trajectory import FloatArray
 
-SYSTEM = FourState(
-    lag_time=200.0, **MEASURED_AT, save_every=100, n_walkers=20, n_steps=20_000, seed=0, n_threads=1
-)
+SYSTEM = FourState(lag_time=200.0, **MEASURED_AT, save_every=100, n_walkers=20, n_steps=20_000, seed=0, n_threads=1)
 
 
 @njit(fastmath=True)
@@ -86,9 +84,7 @@ def main() -> None:
     for name, values in rates.items():
         per_core, wall_rate = zip(*values, strict=True)
         median = statistics.median(per_core)
-        row = (
-            f"{min(per_core):>14.1f}{median:>8.1f}{median / peer:>9.2f}{statistics.median(wall_rate):>14.1f}"
-        )
+        row = f"{min(per_core):>14.1f}{median:>8.1f}{median / peer:>9.2f}{statistics.median(wall_rate):>14.1f}"
         print(f"{name:<24}{row}")
 
 

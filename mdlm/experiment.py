@@ -189,9 +189,7 @@ class Experiment:
         identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
         identity["code"] = code_version(type(self.system))
         with bar("training") as progress:
-            return self.training.fit(
-                self.model, tokens, self.seed, directory / "checkpoint", identity, progress
-            )
+            return self.training.fit(self.model, tokens, self.seed, directory / "checkpoint", identity, progress)
 
     def _sample(self, fitted: Fitted, held_out: Dtraj) -> Sampled:
         with bar("sampling") as progress:

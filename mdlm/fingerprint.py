@@ -47,9 +47,7 @@ def _siblings(module: ModuleType, tree: ast.Module) -> list[ModuleType]:
     """Modules of the same package that a module imports, inside functions too."""
     package = module.__name__.rpartition(".")[0]
     names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    return [
-        importlib.import_module(name) for name in sorted(names) if package and name.startswith(package + ".")
-    ]
+    return [importlib.import_module(name) for name in sorted(names) if package and name.startswith(package + ".")]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

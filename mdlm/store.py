@@ -33,9 +33,7 @@ class Store:
         """Where the result of ``identity`` is or will be; ``name`` is only for people."""
         return self.directory / f"{name}-{digest(identity)}.safetensors"
 
-    def trajectory(
-        self, name: str, identity: Mapping[str, Any], compute: Callable[[], Trajectory]
-    ) -> Trajectory:
+    def trajectory(self, name: str, identity: Mapping[str, Any], compute: Callable[[], Trajectory]) -> Trajectory:
         """The stored trajectory of this identity, computed first where it is not there or damaged.
 
         Processes that want the same one wait for the first to finish it. The file appears whole or not at all.
@@ -116,14 +114,12 @@ def _read(path: Path) -> Trajectory:
         raise ValueError(str(error)) from error
     if _checksum(pieces) != description["checksum"]:
         raise ValueError("its checksum does not match")
-    return Trajectory(
-        pieces, description["frame_time"], description["time_unit"], tuple(description["columns"])
-    )
+    return Trajectory(pieces, description["frame_time"], description["time_unit"], tuple(description["columns"]))
 
 
 def _checksum(pieces: tuple[FloatArray, ...]) -> str:
     total = hashlib.blake2b(digest_size=16)
     for piece in pieces:
         total.update(f"{piece.shape}{piece.dtype}".encode())
-        total.update(np.ascontiguousarray(piece))
+        total.update(np.ascontiguousarray(piece).data)
     return total.hexdigest()

@@ -47,9 +47,7 @@ class Tracking(ABC):
         """Raise `ValueError` where nothing could be written; cheap enough to come before all compute."""
 
     @abstractmethod
-    def run(
-        self, directory: Path, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
-    ) -> Any:  # noqa: ANN401
+    def run(self, directory: Path, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Any:  # noqa: ANN401
         """A context that yields the run's `Tracker` and records how the run ended."""
 
 

@@ -158,10 +158,9 @@ class Dtraj(Clocked):
     def check(self) -> Self:
         """Return ``self``; raise `ValueError` at the first state outside ``[0, n_states)``."""
         for number, piece in enumerate(self.pieces):
-            if len(piece) and not (0 <= piece.min() and piece.max() < self.n_states):
+            if len(piece) and not (piece.min() >= 0 and piece.max() < self.n_states):
                 raise ValueError(
-                    f"trajectory {number} holds states {piece.min()}..{piece.max()}; "
-                    f"allowed are 0..{self.n_states - 1}"
+                    f"trajectory {number} holds states {piece.min()}..{piece.max()}; allowed are 0..{self.n_states - 1}"
                 )
         return self
 

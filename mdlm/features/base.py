@@ -63,6 +63,4 @@ def check_available(wanted: tuple[str, ...], available: tuple[str, ...]) -> None
     """
     for name in wanted:
         if name not in available:
-            raise ValueError(
-                f"columns: {name!r} is not a column of this system; available are {', '.join(available)}"
-            )
+            raise ValueError(f"columns: {name!r} is not a column of this system; available are {', '.join(available)}")

@@ -13,7 +13,7 @@ from mdlm.kinetics.reversible import reversible_flux
 from mdlm.kinetics.timescales import flux_timescales
 from mdlm.trajectory import FloatArray, IntArray
 
-TARGET_BLOCKS = 20  # with fewer, the percentiles themselves are too narrow and too noisy
+TARGET_BLOCKS = 40  # a 90 % interval of a two-state chain covers 90 % of the time with 40, 88 % with 20
 MIN_BLOCKS = 5  # below this no interval is given
 MIN_BLOCK_LAGS = 10  # neighbouring blocks share a lag of frames; this keeps the shared part below a tenth
 CHUNK_ENTRIES = 4_000_000  # count-matrix entries held at once, 32 MB
@@ -22,9 +22,8 @@ CHUNK_ENTRIES = 4_000_000  # count-matrix entries held at once, 32 MB
 def block_edges(lengths: Sequence[int], lag: int) -> tuple[IntArray, ...]:
     """Where to cut the pieces so that there is enough to resample.
 
-    A piece longer than a twentieth of all frames is cut into equal contiguous blocks, none shorter than a
-    twentieth of all frames or than ten lags. Twenty or more pieces of equal length are left whole: each is
-    one block.
+    A piece twice as long as a fortieth of all frames, or longer, is cut into equal contiguous blocks, none
+    shorter than that or than ten lags. So more than twenty pieces of equal length are left whole.
 
     Args:
         lengths: Frames of each piece.

@@ -29,7 +29,9 @@ from mdlm.trajectory import Dtraj, FloatArray, IntArray, lag_frames
 
 SINGLE_STATE_SETS_UP_TO = 12  # states; above it first-passage times go between the two slow sides
 LARGE_ALPHABET = 100  # states from which an eigenvalue problem is dear enough to save on the resamples
-LARGE_ALPHABET_RESAMPLES = 50
+LARGE_RESAMPLES = 50  # of a large alphabet at the judged lag
+LARGE_CURVE_RESAMPLES = 20  # of a large alphabet at the other lags of the curve
+LARGE_LAGS = 6  # points of its curve
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,13 @@ class Kinetics:
     Attributes:
         lag_time: Lag of every estimate, in the system's time unit.
         n_timescales: Slowest implied timescales to report; fewer where the alphabet is too small.
-        n_resamples: Bootstrap resamples behind every interval; at most 50 for 100 states and more.
+        n_resamples: Bootstrap resamples behind every interval. From 100 states on at most 50 are drawn, 20 at
+            the lags of the curve that are not judged.
         confidence: Probability mass of every interval.
         min_events: Slow events that the data and the sample must hold for a verdict.
         sets: Named sets of states for mean first-passage times. None: every state its own set up to 12
             states, else the two sides of the slowest process.
-        n_lags: Points of the implied-timescale curve; the intervals of a large alphabet cost time.
+        n_lags: Points of the implied-timescale curve, at most 6 from 100 states on.
     """
 
     lag_time: float
@@ -117,8 +120,7 @@ class Kinetics:
         points = self._points(sequences, tokens.frame_time, sides, seed, progress)
         judged = {name: next(p for p in at if p.lag_time == self.lag_time) for name, at in points.items()}
         estimates = {
-            name: estimate(sequences[name], point, sides, sets, self.confidence)
-            for name, point in judged.items()
+            name: estimate(sequences[name], point, sides, sets, self.confidence) for name, point in judged.items()
         }
         pair = (estimates["sampled"], estimates["data"])
         samples = (judged["sampled"].samples, judged["data"].samples)
@@ -135,9 +137,7 @@ class Kinetics:
             reference_timescales=self._reference_timescales(estimates["reference"], truth),
             reference_source=truth.source if truth else f"all MD at lag {self.lag_time:g} {tokens.time_unit}",
             **estimates,
-            markov_timescales=tuple(
-                model_timescales(baseline, tokens.frame_time, n_timescales, sides).tolist()
-            ),
+            markov_timescales=tuple(model_timescales(baseline, tokens.frame_time, n_timescales, sides).tolist()),
             markov_entropy_rate=count_entropy_rate(token_counts),
             data_curve=lag_curve(points["data"], self.confidence),
             sampled_curve=lag_curve(points["sampled"], self.confidence),
@@ -155,21 +155,21 @@ class Kinetics:
         self, sequences: dict[str, Dtraj], token_time: float, sides: SlowSides, seed: int, progress: Progress
     ) -> dict[str, list[AtLag]]:
         """Estimate the reference at the judged lag, data and sample at every lag of the curve."""
-        lags = curve_lag_times(self.lag_time, token_time, self.n_lags)
-        n_steps = 1 + 2 * len(lags)
         n_states = len(sides.codes)
-        n_timescales = min(self.n_timescales, n_states - 1)
-        n_resamples = (
-            self.n_resamples if n_states < LARGE_ALPHABET else min(self.n_resamples, LARGE_ALPHABET_RESAMPLES)
-        )
+        large = n_states >= LARGE_ALPHABET
+        lags = curve_lag_times(self.lag_time, token_time, min(self.n_lags, LARGE_LAGS) if large else self.n_lags)
+        n_judged = min(self.n_resamples, LARGE_RESAMPLES) if large else self.n_resamples
+        n_curve = min(self.n_resamples, LARGE_CURVE_RESAMPLES) if large else self.n_resamples
         points: dict[str, list[AtLag]] = {}
         for stream, (name, dtraj) in enumerate(sequences.items()):
             rng = np.random.default_rng([seed, stream])
-            sequence = Resampled.draw(dtraj, self.lag_time, n_resamples, rng)
+            sequence = Resampled.draw(dtraj, self.lag_time, n_judged, rng)
             points[name] = []
             for lag in [self.lag_time] if name == "reference" else lags:
-                points[name].append(sequence.at(lag, n_timescales, sides))
-                progress(sum(map(len, points.values())), n_steps, f"lag {lag:g} {dtraj.time_unit}")
+                n_resamples = n_judged if lag == self.lag_time else n_curve
+                points[name].append(sequence.at(lag, min(self.n_timescales, n_states - 1), sides, n_resamples))
+                done = sum(map(len, points.values()))
+                progress(done, 1 + 2 * len(lags), f"lag {lag:g} {dtraj.time_unit}")
         return points
 
     def _named_sets(self, sides: SlowSides) -> dict[str, IntArray]:

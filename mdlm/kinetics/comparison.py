@@ -155,9 +155,7 @@ class Comparison:
             values[f"t{index}_markov_{self.time_unit}"] = timescale
         values |= self._ratios()
         values["mfpt_log_error_rms"] = log_error_rms(self.sampled.mfpt, self.data.mfpt)
-        values["population_tv_distance"] = total_variation_distance(
-            self.sampled.populations, self.data.populations
-        )
+        values["population_tv_distance"] = total_variation_distance(self.sampled.populations, self.data.populations)
         values["n_slow_events_data"] = float(self.data.n_events)
         values["n_slow_events_sampled"] = float(self.sampled.n_events)
         values["markov_entropy_rate_nats_per_token"] = self.markov_entropy_rate

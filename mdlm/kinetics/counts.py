@@ -105,9 +105,7 @@ def _add_codes(counts: IntArray, codes: IntArray) -> None:
 
 def _occupied(codes: IntArray, n_codes: int) -> tuple[IntArray, IntArray]:
     """Return the codes that occur, ascending, and how often each does."""
-    if (
-        n_codes > 16 * codes.size
-    ):  # a short block of a large alphabet: sorting it is cheaper than a long histogram
+    if n_codes > 16 * codes.size:  # a short block of a large alphabet: sorting it is cheaper than a long histogram
         return np.unique_counts(codes)
     counts = np.bincount(codes, minlength=n_codes)
     occupied = np.flatnonzero(counts)

@@ -41,14 +41,14 @@ class Resampled:
         n_blocks = sum(len(cuts) - 1 for cuts in edges)
         return Resampled(dtraj, edges, resample_weights(n_blocks, n_resamples, rng))
 
-    def at(self, lag_time: float, n_timescales: int, sides: SlowSides) -> AtLag:
-        """Estimate at one lag, with a bootstrap sample for every resample."""
+    def at(self, lag_time: float, n_timescales: int, sides: SlowSides, n_resamples: int) -> AtLag:
+        """Estimate at one lag, with a bootstrap sample for each of the first ``n_resamples`` resamples."""
         n_states = self.dtraj.n_states
         lag = self.dtraj.lag_frames(lag_time)
         rows = piece_count_matrices(self.dtraj.pieces, n_states, lag, self.edges)
         transition = reversible_transition_matrix(rows.sum(axis=0).reshape(n_states, n_states))
         times = model_timescales(transition, lag_time, n_timescales, sides)
-        samples = timescale_samples(rows, self.weights, lag_time, n_timescales, sides)
+        samples = timescale_samples(rows, self.weights[:n_resamples], lag_time, n_timescales, sides)
         return AtLag(lag_time, transition, times, samples)
 
 
@@ -75,9 +75,7 @@ def markov_state_model(dtraj: Dtraj, lag_time: float) -> TransitionMatrix:
     return reversible_transition_matrix(counts)
 
 
-def model_timescales(
-    transition: TransitionMatrix, lag_time: float, n_timescales: int, sides: SlowSides
-) -> FloatArray:
+def model_timescales(transition: TransitionMatrix, lag_time: float, n_timescales: int, sides: SlowSides) -> FloatArray:
     """Implied timescales of a model, or an infinite t2 where it does not hold both slow sides.
 
     Args:

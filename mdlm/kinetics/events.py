@@ -10,9 +10,7 @@ import numpy as np
 from mdlm.kinetics.msm import TransitionMatrix
 from mdlm.trajectory import FloatArray, IntArray
 
-HELD_SHARE = (
-    0.5  # part of a side's equilibrium population that an active set must hold to speak for that side
-)
+HELD_SHARE = 0.5  # part of a side's equilibrium population that an active set must hold to speak for that side
 
 
 @dataclass(frozen=True)

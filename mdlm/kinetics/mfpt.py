@@ -78,9 +78,7 @@ def mfpt_matrix(
             if not len(origin) or not len(target):
                 times[row, column] = np.nan
             elif row != column:
-                times[row, column] = mean_first_passage_time(
-                    transition_matrix, stationary, origin, target, lag_time
-                )
+                times[row, column] = mean_first_passage_time(transition_matrix, stationary, origin, target, lag_time)
     return times
 
 

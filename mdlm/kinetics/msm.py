@@ -55,7 +55,7 @@ def connected_set(counts: IntArray | FloatArray) -> IntArray:
     if not counts.sum():
         return np.zeros(0, dtype=np.intp)
     start, end = np.nonzero(counts)
-    observed = counts[start, end]
+    observed: FloatArray = counts[start, end].astype(np.float64)
     graph = csr_array((observed, (start, end)), shape=counts.shape)
     n_sets, label = connected_components(graph, connection="strong")
     inside = label[start] == label[end]

@@ -37,9 +37,7 @@ def notes(
     return tuple(found)
 
 
-def _sequence_notes(
-    estimate: Estimate, sides: SlowSides, set_names: tuple[str, ...], lag_time: float
-) -> list[str]:
+def _sequence_notes(estimate: Estimate, sides: SlowSides, set_names: tuple[str, ...], lag_time: float) -> list[str]:
     """Notes on one sequence."""
     transition = estimate.transition
     if not len(transition.active):
@@ -47,9 +45,7 @@ def _sequence_notes(
     found = []
     if len(transition.dropped):
         share = f"{1 - transition.active_share:.2g} of the counts"
-        found.append(
-            f"{_states(transition.dropped.tolist())} not connected to the rest, dropped with {share}"
-        )
+        found.append(f"{_states(transition.dropped.tolist())} not connected to the rest, dropped with {share}")
     if sides.exist and not sides.held_by(transition.active):
         found.append(f"never crossed in both directions between {sides.describe()}, so t2 is infinite")
     elif estimate.n_lost:
@@ -57,8 +53,10 @@ def _sequence_notes(
         found.append(f"the slow transition is lost in {lost}, counted as an infinite t2")
     if estimate.timescales and np.isnan(estimate.timescales[0].low):
         found.append("too few pieces or blocks with counts for an interval")
-    if estimate.timescales and estimate.timescales[0].value < UNRESOLVED_LAGS * lag_time:
-        found.append("t2 is below a third of the lag and not resolved there; read it as an upper bound")
+    fast = [i for i, t in enumerate(estimate.timescales, start=2) if t.value < UNRESOLVED_LAGS * lag_time]
+    if fast:
+        names = ", ".join(f"t{index}" for index in fast)
+        found.append(f"below a third of the lag and not resolved there, so read as an upper bound: {names}")
     missing = [name for name, time in zip(set_names, np.diag(estimate.mfpt), strict=True) if np.isnan(time)]
     if missing:
         found.append(f"no first-passage times for {', '.join(missing)}: not in the connected set")

@@ -41,9 +41,7 @@ def ratio_to_data(
         promised = data.n_events * sampled.duration / data.duration
         compatible = -math.log((1 - confidence) / 2)
         return Interval(math.inf, promised / compatible if not sampled.n_events else math.nan, math.inf)
-    return _interval(
-        t2_sampled / t2_data, _difference(_log_t2(sampled_samples), _log_t2(data_samples)), confidence
-    )
+    return _interval(t2_sampled / t2_data, _difference(_log_t2(sampled_samples), _log_t2(data_samples)), confidence)
 
 
 def ratio_to_truth(

@@ -22,9 +22,7 @@ from mdlm.trajectory import FloatArray, IntArray
 MAX_NEWTON_STEPS = 100
 STEP_TOLERANCE = 1e-7  # each step leaves its own square or, where the step itself is iterative, 1e-4 of it
 CG_TOLERANCE = 1e-4
-BATCHED_UP_TO = (
-    64  # states; above it most pairs of states are never seen together and sparse algebra is faster
-)
+BATCHED_UP_TO = 64  # states; above it most pairs of states are never seen together and sparse algebra is faster
 NOT_CONNECTED = "counts must be strongly connected, else the reversible estimate does not exist"
 
 
@@ -41,9 +39,9 @@ def reversible_flux(counts: FloatArray | IntArray) -> FloatArray:
     Raises:
         ValueError: The iteration did not converge; a matrix is not strongly connected.
 
-    Source: Trendelkamp-Schroer et al., J. Chem. Phys. 143, 174101 (2015) for the estimator; Hunter, Ann. Stat.
-    32, 384 (2004) for the Bradley-Terry model; Sun & Tran-Dinh, Math. Program. 178, 145 (2019) for the step
-    length that makes Newton's method converge from any start.
+    Source: Trendelkamp-Schroer et al., J. Chem. Phys. 143, 174101 (2015) for the estimator; Hunter, Ann.
+    Stat. 32, 384 (2004) for the Bradley-Terry model; Sun & Tran-Dinh, Math. Program. 178, 145 (2019) for the
+    step length that makes Newton's method converge from any start.
 
     Example:
         >>> reversible_flux(np.array([[8.0, 2.0], [2.0, 8.0]])).tolist()
@@ -81,9 +79,7 @@ def _newton(pairs: _Pairs) -> FloatArray:
         log_q += step * np.divide(np.log1p(spread), spread, out=np.ones_like(spread), where=spread > 0)
         if spread.max() <= STEP_TOLERANCE:
             return log_q
-    raise ValueError(
-        f"no convergence in {MAX_NEWTON_STEPS} Newton steps; counts must be finite and not negative"
-    )
+    raise ValueError(f"no convergence in {MAX_NEWTON_STEPS} Newton steps; counts must be finite and not negative")
 
 
 class _DensePairs:
@@ -114,10 +110,10 @@ class _SparsePairs:
 
     def __init__(self, counts: FloatArray) -> None:
         moves = csr_array(counts - np.diag(np.diag(counts)))
-        if connected_components(moves, connection="strong", return_labels=False) > 1:
+        if connected_components(moves, connection="strong")[0] > 1:
             raise ValueError(NOT_CONNECTED)
         self.shape = counts.shape[:1]
-        self.leaving = moves.sum(axis=1)
+        self.leaving: FloatArray = moves.sum(axis=1)
         self.both_ways = csr_array(moves + moves.T)
         self.second = self.both_ways.indices
         self.row_starts = self.both_ways.indptr[:-1]
@@ -129,8 +125,8 @@ class _SparsePairs:
         weight = expected * (1 - wins)
         excess = self.leaving - np.add.reduceat(expected, self.row_starts)
         scale = np.sqrt(np.add.reduceat(weight, self.row_starts))
-        # Conjugate gradients on the Laplacian with unit diagonal. Its null vector is `scale`; rounding must not
-        # put any of it into the right-hand side, or the iteration cannot end.
+        # Conjugate gradients on the Laplacian with unit diagonal. Its null vector is `scale`; rounding must
+        # not put any of it into the right-hand side, or the iteration cannot end.
         right = excess / scale
         right -= scale * (scale @ right) / (scale @ scale)
         weight /= scale[self.first] * scale[self.second]

@@ -35,9 +35,7 @@ def implied_timescales(transition_matrix: FloatArray, lag_time: float, n_timesca
     if not np.allclose(transition_matrix.sum(axis=1), 1):
         raise ValueError("transition_matrix: every row must sum to one")
     if n_timescales > n_states - 1:
-        raise ValueError(
-            f"n_timescales ({n_timescales}) must be at most {n_states - 1} for {n_states} states"
-        )
+        raise ValueError(f"n_timescales ({n_timescales}) must be at most {n_states - 1} for {n_states} states")
     moduli = np.sort(np.abs(np.linalg.eigvals(transition_matrix)))[::-1]
     return relaxation_times(moduli[1 : n_timescales + 1], lag_time)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-CLEAR_FACTOR = (
-    2.0  # how far from one the whole interval must lie to be believed with few events in the sample
-)
+CLEAR_FACTOR = 2.0  # how far from one the whole interval must lie to be believed with few events in the sample
 
 
 def verdict(
@@ -59,7 +57,8 @@ def verdict(
     if low <= 1 <= high:
         return f"within the data's own error (ratio {ratio:.3g} [{low:.3g}, {high:.3g}])"
     if ratio < 1:
-        return f"too fast by {1 / ratio:.3g}x [{1 / high:.3g}, {1 / low:.3g}]"
+        times = [1 / value if value else math.inf for value in (ratio, high, low)]
+        return "too fast by {:.3g}x [{:.3g}, {:.3g}]".format(*times)
     return f"too slow by {ratio:.3g}x [{low:.3g}, {high:.3g}]"
 
 

@@ -6,7 +6,8 @@ Shape suffixes: B chains or batch rows, T frames, V states of the alphabet, L la
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -86,6 +87,26 @@ def masked(state: State, keep_B: Tensor) -> State:
 def detached(state: State) -> State:
     """The same values without their history, which ends back-propagation here."""
     return tuple(part.detach() for part in state)
+
+
+SMALL = 300_000
+"""Parameters below which one thread is as fast as several: a step is too short to be shared out."""
+
+
+@contextmanager
+def fitting_threads(model: LanguageModel) -> Iterator[None]:
+    """Compute a small model on one thread.
+
+    On a busy machine several threads that wait for each other hundreds of times per step were measured to be
+    ten times slower than one, and on an idle one no faster.
+    """
+    before = torch.get_num_threads()
+    if model.n_parameters < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_at_least(minimum: float, **values: float) -> None:

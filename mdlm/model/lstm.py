@@ -53,9 +53,7 @@ class LSTM(LanguageModel):
         super().__init__(n_states)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.embedding)
-        self.lstm = nn.LSTM(
-            config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True
-        )
+        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)
         self.head = nn.Linear(config.hidden, n_states)
 
     def initial_state(self, n_chains: int) -> State:

@@ -65,24 +65,25 @@ class Markov(CountedModel):
 
     def initial_state(self, n_chains: int) -> State:
         """The last k states plus one, newest last, shape (1, B, k); zero means not seen yet."""
-        return (self.codes_0.new_zeros(1, n_chains, self.config.order),)
+        return (self.get_buffer("codes_0").new_zeros(1, n_chains, self.config.order),)
 
     def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See `LanguageModel.forward`."""
         order = self.config.order
+        populations_V: Tensor = self.get_buffer("log_probability_0")[0]
         (past_1BK,) = state or self.initial_state(len(tokens_BT))
         history_BS = torch.cat([past_1BK[0], tokens_BT + 1], dim=1)  # S = k + T
         context_BTK = history_BS[:, 1:].unfold(1, order, 1)
-        logits_BTV = self.log_probability_0[0].expand(*tokens_BT.shape, -1)
+        logits_BTV = populations_V.expand(*tokens_BT.shape, -1)
         for length in range(1, order + 1):
             row_BT, known_BT = self._rows(context_BTK[..., order - length :], length)
-            table = getattr(self, f"log_probability_{length}")
+            table = self.get_buffer(f"log_probability_{length}")
             logits_BTV = torch.where(known_BT[..., None], table[row_BT], logits_BTV)
         return logits_BTV, (history_BS[None, :, -order:],)
 
     def _rows(self, context_BTK: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Row of each context in the table of its length, and whether it is there."""
-        codes: Tensor = getattr(self, f"codes_{length}")
+        codes = self.get_buffer(f"codes_{length}")
         powers = (self.n_states + 1) ** torch.arange(length - 1, -1, -1, device=context_BTK.device)
         wanted = (context_BTK * powers).sum(-1)
         rows = torch.searchsorted(codes, wanted.contiguous()).clamp(max=len(codes) - 1)

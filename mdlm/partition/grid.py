@@ -102,9 +102,7 @@ class Grid(Partition):
         """The number of edges must fit the number of features, and the cells be countable."""
         shape = self._bins(len(columns)).shape
         if not 2 <= math.prod(shape) < 2**62:
-            raise ValueError(
-                f"n_bins ({self.n_bins}) makes {math.prod(shape):.3g} cells; 2 to 4e18 are allowed"
-            )
+            raise ValueError(f"n_bins ({self.n_bins}) makes {math.prod(shape):.3g} cells; 2 to 4e18 are allowed")
 
     def fit(self, train: Trajectory) -> GridCells:
         """Make a state of every cell that a training frame lies in.
@@ -114,9 +112,7 @@ class Grid(Partition):
         """
         self.check(train.columns)
         bins = self._bins(len(train.columns))
-        found = [
-            np.unique(bins.cells(piece[chunk])) for piece in train.pieces for chunk in chunks(len(piece))
-        ]
+        found = [np.unique(bins.cells(piece[chunk])) for piece in train.pieces for chunk in chunks(len(piece))]
         visited = np.unique(np.concatenate(found))
         if len(visited) < 2:
             raise ValueError(
@@ -138,9 +134,7 @@ class Grid(Partition):
     def _field(name: str, value: Number | tuple[Number, ...], n_columns: int) -> tuple[Number, ...]:
         values = _per_column(value, n_columns)
         if len(values) != n_columns:
-            raise ValueError(
-                f"{name} ({value}) has {len(values)} values; give one, or one per feature ({n_columns})"
-            )
+            raise ValueError(f"{name} ({value}) has {len(values)} values; give one, or one per feature ({n_columns})")
         return values
 
 

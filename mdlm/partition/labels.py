@@ -42,16 +42,12 @@ class Labels(Partition):
 
     def __post_init__(self) -> None:
         if self.n_states is not None and self.n_states < 2:
-            raise ValueError(
-                f"n_states ({self.n_states}) must be at least 2, or null to read it from training"
-            )
+            raise ValueError(f"n_states ({self.n_states}) must be at least 2, or null to read it from training")
 
     def check(self, columns: tuple[str, ...]) -> None:
         """There must be one column."""
         if len(columns) != 1:
-            raise ValueError(
-                f"partition labels needs one feature that holds state indices, not {', '.join(columns)}"
-            )
+            raise ValueError(f"partition labels needs one feature that holds state indices, not {', '.join(columns)}")
 
     def fit(self, train: Trajectory) -> GivenStates:
         """Find the size of the alphabet and check every training label.

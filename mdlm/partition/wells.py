@@ -63,8 +63,7 @@ class Wells(Partition):
         self.check(train.columns)
         wells = self._wells(train.columns)
         names = tuple(
-            f"well {number} ({', '.join(f'{value:g}' for value in well)})"
-            for number, well in enumerate(wells, start=1)
+            f"well {number} ({', '.join(f'{value:g}' for value in well)})" for number, well in enumerate(wells, start=1)
         )
         return NearestWell(train.columns, names, np.array(wells))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's colours, told apart with any kind of colour vision.
 DATA, MODEL, TRUTH, MARKOV = "#0072B2", "#D55E00", "#000000", "#009E73"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
     "figure.constrained_layout.use": True,
     "font.size": 9,
@@ -104,9 +104,7 @@ def _timescales(figure: Figure, outcome: Outcome) -> None:
             )
     if c.t2_ratio_to_truth is not None:
         for process, truth in enumerate(c.reference_timescales):
-            axes.axhline(
-                truth.value, color=TRUTH, linewidth=1, linestyle="--", label=None if process else "truth"
-            )
+            axes.axhline(truth.value, color=TRUTH, linewidth=1, linestyle="--", label=None if process else "truth")
     if c.markov_timescales:
         label = f"Markov chain at one stride ({c.token_time:g} {c.time_unit})"
         axes.axhline(c.markov_timescales[0], color=MARKOV, linewidth=1, linestyle=":", label=label)
@@ -135,6 +133,8 @@ def _populations(figure: Figure, outcome: Outcome) -> None:
 
 def _training(figure: Figure, outcome: Outcome) -> None:
     """Losses per epoch beside what a Markov chain of order one reaches."""
+    from matplotlib.ticker import MaxNLocator
+
     history = outcome.fitted.history
     epochs = [epoch.epoch for epoch in history]
     axes = figure.subplots()
@@ -146,7 +146,7 @@ def _training(figure: Figure, outcome: Outcome) -> None:
     axes.axvline(outcome.fitted.best_epoch, color="0.7", linewidth=0.8, zorder=0)
     axes.set_xlabel("epoch; the grey line marks the model kept")
     axes.set_ylabel("negative log-likelihood (nats/token)")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=7)
 
 

@@ -60,7 +60,11 @@ def _json(outcome: Outcome) -> str:
     """Metrics under their logged names, null where there is no finite value, with verdict and notes."""
     metrics = {k: v if math.isfinite(v) else None for k, v in outcome.metrics.items()}
     comparison = outcome.comparison
-    texts = {"verdict": comparison.verdict, "notes": comparison.notes, "reference": comparison.reference_source}
+    texts = {
+        "verdict": comparison.verdict,
+        "notes": comparison.notes,
+        "reference": comparison.reference_source,
+    }
     return json.dumps(metrics | texts, indent=2) + "\n"
 
 

@@ -6,7 +6,7 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,13 +15,15 @@ from mdlm.kinetics.comparison import Interval
 if TYPE_CHECKING:
     from mdlm.experiment import Outcome
 
-WIDTH = 100
+WIDTH = 110
 
 
 def show(outcome: Outcome) -> None:
     """Print the table on stdout."""
     console = Console()
-    console.print(_everything(outcome), width=None if console.is_terminal else WIDTH)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(_everything(outcome))
 
 
 def as_text(outcome: Outcome) -> str:
@@ -33,7 +35,7 @@ def as_text(outcome: Outcome) -> str:
 
 def _everything(outcome: Outcome) -> Group:
     comparison = outcome.comparison
-    rows = [_kinetics(outcome), Text()]
+    rows: list[RenderableType] = [_kinetics(outcome), Text()]
     rows.append(Text(f"Verdict: {comparison.verdict}", style="bold"))
     rows += [Text(f"Note: {note}") for note in comparison.notes]
     rows += [Text(), _learning(outcome)]
@@ -41,15 +43,15 @@ def _everything(outcome: Outcome) -> Group:
 
 
 def _kinetics(outcome: Outcome) -> Table:
-    """Timescales and events, side by side: truth, data, Markov chain, model."""
+    """Timescales and events, side by side: truth, data, Markov chain at one stride, model."""
     c = outcome.comparison
     unit = c.time_unit
     title = f"Slow kinetics at lag {c.lag_time:g} {unit}, {c.confidence:.0%} intervals"
     table = Table(title=title, title_justify="left", title_style="bold")
     known = c.t2_ratio_to_truth is not None
     table.add_column("")
-    for heading in ("truth" if known else "all MD", "training data", "Markov, one stride", "model"):
-        table.add_column(heading, justify="right")
+    for heading in ("truth" if known else "all MD", "training data", "Markov chain", "model"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for index, data in enumerate(c.data.timescales):
         markov = c.markov_timescales[index]
         cells = (c.reference_timescales[index], data, Interval(markov, math.nan, math.nan))

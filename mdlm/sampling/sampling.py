@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlm.model.base import LanguageModel, check_at_least
+from mdlm.model.base import LanguageModel, check_at_least, fitting_threads
 from mdlm.progress import Progress, silent
 from mdlm.trajectory import IntArray
 
@@ -32,9 +32,7 @@ class Sampling:
     sampling_temperature: float
 
     def __post_init__(self) -> None:
-        check_at_least(
-            1, n_chains=self.n_chains, chain_length=self.chain_length, prompt_length=self.prompt_length
-        )
+        check_at_least(1, n_chains=self.n_chains, chain_length=self.chain_length, prompt_length=self.prompt_length)
         if not self.sampling_temperature > 0:
             raise ValueError(f"sampling_temperature ({self.sampling_temperature:g}) must be above 0")
 
@@ -53,7 +51,8 @@ class Sampling:
         prompts_BT = torch.from_numpy(prompts(held_out, self.n_chains, self.prompt_length, rng))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         start = time.perf_counter()
-        chains = self._continue(model, prompts_BT, generator, progress)
+        with fitting_threads(model):
+            chains = self._continue(model, prompts_BT, generator, progress)
         seconds = time.perf_counter() - start
         return Sampled(chains, prompts_BT.numpy(), seconds, chains.size / seconds)
 
@@ -120,9 +119,7 @@ def inverse_cdf(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     return (cumulative_BV <= below_B[:, None]).sum(dim=-1)
 
 
-def prompts(
-    pieces: Sequence[IntArray], n_prompts: int, length: int, rng: np.random.Generator
-) -> IntArray:
+def prompts(pieces: Sequence[IntArray], n_prompts: int, length: int, rng: np.random.Generator) -> IntArray:
     """Cut prompts from pieces, every possible start equally likely, never across a boundary.
 
     Returns:

@@ -100,9 +100,7 @@ def check_chain(transition_matrix: tuple[tuple[float, ...], ...]) -> None:
         raise ValueError(f"transition_matrix has {n_states} rows; it must have at least 2")
     for number, row in enumerate(transition_matrix):
         if len(row) != n_states:
-            raise ValueError(
-                f"transition_matrix row {number} has {len(row)} entries; a square matrix needs {n_states}"
-            )
+            raise ValueError(f"transition_matrix row {number} has {len(row)} entries; a square matrix needs {n_states}")
         if not min(row) >= 0:
             raise ValueError(f"transition_matrix row {number} holds {min(row)}; none may be negative")
         if not np.isclose(sum(row), 1, rtol=0, atol=1e-9):
@@ -112,6 +110,4 @@ def check_chain(transition_matrix: tuple[tuple[float, ...], ...]) -> None:
     for _ in range(2 * n_states.bit_length()):
         reached = reached @ reached
     if not reached.all():
-        raise ValueError(
-            "transition_matrix must be ergodic: every state reachable from every other, in no fixed cycle"
-        )
+        raise ValueError("transition_matrix must be ergodic: every state reachable from every other, in no fixed cycle")

@@ -108,6 +108,4 @@ class Boltzmann:
         drawn = rng.random(n_points) * self._cumulative[-1]
         cells = np.searchsorted(self._cumulative, drawn, side="right")
         corners = np.stack(np.divmod(cells, N_CELLS), axis=1)
-        return np.asarray(
-            (corners + rng.random((n_points, 2))) * (2 * self.half_side / N_CELLS) - self.half_side
-        )
+        return np.asarray((corners + rng.random((n_points, 2))) * (2 * self.half_side / N_CELLS) - self.half_side)

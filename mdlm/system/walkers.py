@@ -98,9 +98,7 @@ def run_walkers(
     Returns:
         One array of shape ``(n_frames, n_columns)``, float32, per walker.
     """
-    walkers = [
-        _Walker(walker_generator(seed, number), start, n_frames, n_columns) for number in range(n_walkers)
-    ]
+    walkers = [_Walker(walker_generator(seed, number), start, n_frames, n_columns) for number in range(n_walkers)]
     chunk_frames = max(1, CHUNK_STEPS // save_every)
     total, done, began = n_walkers * n_frames * save_every, 0, time.perf_counter()
     pool = ThreadPoolExecutor(n_threads or available_cores())
@@ -186,9 +184,7 @@ class WalkerSystem(System):
         def advance_checked(rng: np.random.Generator, state: FloatArray, block: FloatArray) -> None:
             advance(rng, state, block)
             if not np.isfinite(block).all():
-                raise ValueError(
-                    f"time_step ({self.time_step:g}) gives non-finite values; take a smaller one"
-                )
+                raise ValueError(f"time_step ({self.time_step:g}) gives non-finite values; take a smaller one")
 
         header = self.header
         pieces = run_walkers(

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from mdlm.model.base import LanguageModel, masked
-from mdlm.trajectory import IntArray
 from mdlm.training.batches import IGNORED, Streams
+from mdlm.trajectory import IntArray
 
 
 @torch.inference_mode()
@@ -37,9 +37,7 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
         logits, state = model(batch.inputs_BT, masked(state, batch.keep_B))
         if batch.warm_up:
             continue
-        loss = F.cross_entropy(
-            logits.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORED, reduction="sum")
         total += float(loss)
         count += int((batch.targets_BT != IGNORED).sum())
     model.train(was_training)

@@ -15,12 +15,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdlm.model.base import CountedModel, LanguageModel, ModelConfig, check_at_least, detached, masked
+from mdlm.model.base import (
+    CountedModel,
+    LanguageModel,
+    ModelConfig,
+    check_at_least,
+    detached,
+    fitting_threads,
+    masked,
+)
 from mdlm.progress import Progress, silent
 from mdlm.training import checkpoint
 from mdlm.training.batches import IGNORED, Streams, Windows
 from mdlm.training.evaluate import nll_nats_per_token
-from mdlm.trajectory import Dtraj, IntArray, Split
+from mdlm.trajectory import Dtraj, Split
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,8 @@ class Training:
         if self.precision != "auto":
             return self.precision == "bfloat16"
         if self.torch_device().type == "cuda":
-            return torch.cuda.is_bf16_supported()
-        return "avx512_bf16" in torch.backends.cpu.get_cpu_capability().lower() or _cpu_has_bfloat16()
+            return bool(torch.cuda.is_bf16_supported())
+        return _cpu_has_bfloat16()
 
     def batching_of(self, model: LanguageModel) -> Literal["streams", "windows"]:
         """``batching`` with ``auto`` resolved for this model."""
@@ -126,7 +134,8 @@ class Training:
             model = config.build(tokens.train.n_states).to(self.torch_device())
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
-        return _Run(self, model, tokens, seed, directory, dict(identity)).finish(progress)
+        with fitting_threads(model):
+            return _Run(self, model, tokens, seed, directory, dict(identity)).finish(progress)
 
 
 @dataclass(frozen=True)
@@ -170,9 +179,7 @@ def load(path: Path, config: ModelConfig) -> LanguageModel:
     return model.eval()
 
 
-def _count(
-    model: CountedModel, tokens: Split[Dtraj], directory: Path, identity: Mapping[str, Any]
-) -> Fitted:
+def _count(model: CountedModel, tokens: Split[Dtraj], directory: Path, identity: Mapping[str, Any]) -> Fitted:
     start = time.perf_counter()
     model.count(tokens.train.pieces)
     seconds = time.perf_counter() - start
@@ -222,9 +229,7 @@ class _Run:
         tensors, _ = checkpoint.read(self.best_path)
         self.model.load_state_dict(tensors)
         seconds = sum(epoch.seconds for epoch in self.history)
-        return Fitted(
-            self.model.eval(), self.history, self.best.epoch, seconds, self.resumed_at, self.batching
-        )
+        return Fitted(self.model.eval(), self.history, self.best.epoch, seconds, self.resumed_at, self.batching)
 
     def _out_of_patience(self) -> bool:
         return bool(self.history) and len(self.history) - self.best.epoch >= self.training.patience
@@ -281,7 +286,7 @@ class _Run:
                 f"({self.training.learning_rate:g}) or set training.precision=float32"
             )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
         self.optimiser.step()
         return loss.detach().cpu(), state
@@ -298,7 +303,8 @@ class _Run:
         if not self.history:
             return ""
         last = self.history[-1]
-        return f"validation {last.validation_nll:.4f} nats/token, {last.tokens_per_second / 1e3:.0f} k tokens/s"
+        rate = last.tokens_per_second / 1e3
+        return f"validation {last.validation_nll:.4f} nats/token, {rate:.0f} k tokens/s"
 
     def _save(self) -> None:
         """First the model if it is the best so far, then the point to resume from."""
@@ -310,9 +316,7 @@ class _Run:
         weights = self.model.state_dict()
         if self.best.epoch == len(self.history):
             checkpoint.write(self.best_path, weights, description)
-        checkpoint.write(
-            self.last_path, {**weights, **checkpoint.optimiser_tensors(self.optimiser)}, description
-        )
+        checkpoint.write(self.last_path, {**weights, **checkpoint.optimiser_tensors(self.optimiser)}, description)
 
     def _restore(self) -> None:
         """Take up an earlier attempt; refuse one of another configuration."""
@@ -339,10 +343,8 @@ def _adamw(model: LanguageModel, training: Training) -> torch.optim.AdamW:
     parameters = list(model.parameters())
     matrices = [p for p in parameters if p.ndim >= 2]
     vectors = [p for p in parameters if p.ndim < 2]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(
-        groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
-    )
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
 
 def _cpu_has_bfloat16() -> bool:

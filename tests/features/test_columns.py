@@ -38,9 +38,7 @@ def test_a_column_the_system_lacks_is_refused_before_and_after_it_is_computed(tr
 
 def test_a_trajectory_of_another_system_is_refused(trajectory):
     other = Trajectory(trajectory.pieces, 0.5, "ps", columns=("a", "b", "c"))
-    with pytest.raises(
-        ValueError, match=r"^columns: 'x' is not a column of this system; available are a, b, c$"
-    ):
+    with pytest.raises(ValueError, match=r"^columns: 'x' is not a column of this system; available are a, b, c$"):
         Coordinates().fit(trajectory).transform(other)
 
 

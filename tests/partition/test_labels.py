@@ -31,23 +31,17 @@ def test_a_value_that_is_no_state_index_is_refused(value):
 
 @pytest.mark.parametrize("values", [(0, 1, 0.5), (0, 1, float("nan")), (0, 1, float("inf")), (0, 1, 2)])
 def test_training_is_checked_too(values):
-    with pytest.raises(
-        ValueError, match=r"^the column 'state' holds .*; state indices are whole numbers, 0 to 1$"
-    ):
+    with pytest.raises(ValueError, match=r"^the column 'state' holds .*; state indices are whole numbers, 0 to 1$"):
         Labels(n_states=2).fit(labelled(*values))
 
 
 def test_one_state_is_no_alphabet():
     with pytest.raises(ValueError, match=r"^n_states is 1: training holds only one state, 0; .*$"):
         Labels().fit(labelled(0, 0))
-    with pytest.raises(
-        ValueError, match=r"^n_states \(1\) must be at least 2, or null to read it from training$"
-    ):
+    with pytest.raises(ValueError, match=r"^n_states \(1\) must be at least 2, or null to read it from training$"):
         Labels(n_states=1)
 
 
 def test_more_than_one_feature_is_refused_before_anything_is_computed():
-    with pytest.raises(
-        ValueError, match=r"^partition labels needs one feature that holds state indices, not x, y$"
-    ):
+    with pytest.raises(ValueError, match=r"^partition labels needs one feature that holds state indices, not x, y$"):
         Labels().check(("x", "y"))

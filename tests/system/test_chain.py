@@ -69,9 +69,7 @@ def test_transitions_occur_as_often_as_the_matrix_says():
 
 
 def test_trajectories_start_in_the_stationary_distribution():
-    starts = [
-        piece[0, 0] for piece in chain(TWO_STATES, n_trajectories=4000, n_frames=1).trajectories().pieces
-    ]
+    starts = [piece[0, 0] for piece in chain(TWO_STATES, n_trajectories=4000, n_frames=1).trajectories().pieces]
     # binomial standard error sqrt(5/7 x 2/7 / 4000) = 0.007
     assert np.mean(starts) == pytest.approx(2 / 7, abs=0.028)
 

@@ -31,8 +31,7 @@ def test_the_fokker_planck_operator_in_the_published_box_gives_the_published_tim
 def test_the_grid_error_is_of_the_second_order():
     """Halving the spacing quarters what is left."""
     coarse, middle, fine = (
-        np.array(fokker_planck_timescales(9.5, 1.0, 1e-4, 0.8, half_side=4.8, n_nodes=n))
-        for n in (49, 97, 193)
+        np.array(fokker_planck_timescales(9.5, 1.0, 1e-4, 0.8, half_side=4.8, n_nodes=n)) for n in (49, 97, 193)
     )
     np.testing.assert_allclose((middle - coarse)[:3] / (fine - middle)[:3], 4, rtol=0.1)
 

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from mdlm.kinetics.events import SlowSides, count_slow_events, slow_process_overlap, slow_sides
+from mdlm.kinetics.msm import reversible_transition_matrix
+
+TWO_SIDES = np.array([0, 1, -1])
+
+
+@pytest.mark.parametrize(
+    ("text", "n_events"),
+    [
+        ("000111", 1),
+        ("0001110001", 2),  # the last visit is one frame long
+        ("0001000", 0),  # a recrossing
+        ("0001011", 0),  # two frames are not three, and the one before does not add to them
+        ("000101111", 1),
+        ("1000", 0),  # nothing held before the first held visit, so no event
+        ("0111", 0),
+        ("010101", 0),
+        ("000222111", 1),  # frames of no side neither interrupt a visit
+        ("0002221", 0),  # nor lengthen the next one
+        ("00022200", 0),
+        ("0200111", 1),
+        ("222", 0),
+        ("", 0),
+    ],
+)
+def test_events_agree_with_a_hand_count_at_three_frames(text, n_events):
+    assert count_slow_events([np.array([*map(int, text)], dtype=int)], TWO_SIDES, min_frames=3) == n_events
+
+
+def test_events_are_counted_piece_by_piece_and_never_across_a_boundary():
+    pieces = [np.array([0, 0, 0]), np.array([1, 1, 1]), np.array([0, 0, 1, 1])]
+    assert count_slow_events(pieces, TWO_SIDES, min_frames=2) == 1
+
+
+def test_at_one_frame_every_change_of_side_is_an_event():
+    piece = np.random.default_rng(0).integers(0, 2, 500)
+    assert count_slow_events([piece], TWO_SIDES, min_frames=1) == np.count_nonzero(np.diff(piece))
+
+
+def test_the_sides_are_the_two_halves_that_exchange_slowly(four_states):
+    """Counts of the chain with states 1 and 2 exchanged: the pairs are then {0, 2} and {1, 3}."""
+    swapped = four_states[np.ix_([0, 2, 1, 3], [0, 2, 1, 3])]
+    sides = slow_sides(reversible_transition_matrix((1e5 * swapped).round()))
+    assert sides.codes.tolist() == [0, 1, 0, 1]
+    np.testing.assert_allclose(sides.weight, 0.25)
+    assert sides.describe() == "{0, 2} and {1, 3}"
+
+
+def test_states_outside_the_active_set_are_on_no_side():
+    sides = slow_sides(reversible_transition_matrix(np.array([[9, 1, 0], [1, 9, 0], [0, 0, 5]])))
+    assert sides.codes.tolist() == [0, 1, -1]
+    assert sides.weight.tolist() == [0.5, 0.5, 0]
+
+
+@pytest.mark.parametrize("counts", [np.array([[5, 0], [0, 0]]), np.zeros((2, 2), dtype=int)])
+def test_one_state_or_none_has_no_slow_process(counts):
+    sides = slow_sides(reversible_transition_matrix(counts))
+    assert not sides.exist
+    assert not sides.held_by(np.array([0]))
+
+
+def test_a_side_is_held_only_with_half_of_its_population():
+    """State 1 is a thin edge of its side: excursions into it are not visits to that side."""
+    sides = SlowSides(np.array([0, 1, 1, -1]), np.array([0.5, 0.1, 0.4, 0.0]))
+    assert sides.held_by(np.array([0, 2]))
+    assert not sides.held_by(np.array([0, 1]))
+    assert not sides.held_by(np.array([1, 2]))
+
+
+def test_many_states_are_counted_instead_of_named():
+    sides = SlowSides(np.repeat([0, 1], [8, 2]), np.full(10, 0.1))
+    assert sides.describe() == "the two slow sides (8 and 2 states)"
+
+
+def test_overlap_is_one_for_the_same_process_and_zero_for_an_unrelated_one(four_states):
+    """Exchanging the roles of the pairs makes the slowest process orthogonal to the old one."""
+    pairs = reversible_transition_matrix((1e5 * four_states).round())
+    other = reversible_transition_matrix((1e5 * four_states[np.ix_([0, 2, 1, 3], [0, 2, 1, 3])]).round())
+    weight = np.full(4, 0.25)
+    assert slow_process_overlap(pairs, pairs, weight) == pytest.approx(1)
+    assert slow_process_overlap(pairs, other, weight) == pytest.approx(0, abs=1e-9)
+    single = reversible_transition_matrix(np.diag([5, 0, 0, 0]))
+    assert np.isnan(slow_process_overlap(pairs, single, weight))
