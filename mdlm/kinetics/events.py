@@ -11,6 +11,7 @@ from mdlm.kinetics.msm import TransitionMatrix
 from mdlm.trajectory import FloatArray, IntArray
 
 HELD_SHARE = 0.5  # part of a side's equilibrium population that an active set must hold to speak for that side
+HOLD = 0.75  # part of a window that must lie on a side for the side to be held
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,16 @@ def slow_process_overlap(first: TransitionMatrix, second: TransitionMatrix, weig
 def count_slow_events(pieces: Iterable[IntArray], codes: IntArray, min_frames: int) -> int:
     """Count the changes of side that last.
 
-    A visit to a side counts once it is held for ``min_frames`` consecutive frames; an event is a counted
-    visit to the other side than the counted visit before it in the same piece. Recrossings shorter than
-    that are no events, and neither is the first counted visit of a piece. Frames in a state of no side (-1)
-    are skipped: they neither interrupt a visit nor lengthen it.
+    A side is held where at least three quarters of a window of ``min_frames`` frames lie on it; an event is a
+    hold of the other side than the hold before it in the same piece. Recrossings are no events, and neither is
+    the first hold of a piece. Three quarters, not all: a partition that mistakes a few frames for the other
+    side would otherwise seem never to stay anywhere. Frames in a state of no side (-1) are skipped: they
+    neither interrupt a visit nor lengthen it.
 
     Args:
         pieces: State sequences, each of shape ``(n_frames,)``.
         codes: Side of each state, 0, 1 or -1, shape ``(n_states,)``.
-        min_frames: Frames that a visit must be held for; the lag.
+        min_frames: Length of the window; the lag.
 
     Returns:
         Number of events in all pieces.
@@ -132,8 +134,8 @@ def count_slow_events(pieces: Iterable[IntArray], codes: IntArray, min_frames: i
     n_events = 0
     for piece in pieces:
         side = codes[piece]
-        side = side[side >= 0]
-        starts = np.flatnonzero(np.diff(side, prepend=-1))
-        held = np.diff(starts, append=len(side)) >= min_frames
-        n_events += int(np.count_nonzero(np.diff(side[starts[held]])))
+        ones = np.concatenate([[0], np.cumsum(side[side >= 0])])
+        in_window = ones[min_frames:] - ones[:-min_frames]
+        held = in_window[(in_window >= HOLD * min_frames) | (in_window <= (1 - HOLD) * min_frames)] > min_frames / 2
+        n_events += int(np.count_nonzero(held[1:] != held[:-1]))
     return n_events

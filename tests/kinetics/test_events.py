@@ -30,6 +30,28 @@ def test_events_agree_with_a_hand_count_at_three_frames(text, n_events):
     assert count_slow_events([np.array([*map(int, text)], dtype=int)], TWO_SIDES, min_frames=3) == n_events
 
 
+@pytest.mark.parametrize(
+    ("text", "n_events"),
+    [
+        ("00001111", 1),
+        ("01000100", 0),  # three of four frames hold side 0, and nothing ever holds side 1
+        ("00101101", 1),  # 0010 holds side 0, 1011 holds side 1
+        ("00110011", 0),  # two of four hold nothing
+        ("000011100001", 1 + 1),
+    ],
+)
+def test_three_quarters_of_four_frames_hold_a_side(text, n_events):
+    assert count_slow_events([np.array([*map(int, text)])], TWO_SIDES, min_frames=4) == n_events
+
+
+def test_frames_mistaken_for_the_other_side_hide_no_event():
+    """Twenty visits of 1000 frames make nineteen events, also with one frame in twenty on the wrong side."""
+    clean = np.repeat(np.arange(20) % 2, 1000)
+    wrong = np.random.default_rng(0).random(len(clean)) < 0.05
+    assert count_slow_events([clean], TWO_SIDES, min_frames=200) == 19
+    assert count_slow_events([clean ^ wrong], TWO_SIDES, min_frames=200) == 19
+
+
 def test_events_are_counted_piece_by_piece_and_never_across_a_boundary():
     pieces = [np.array([0, 0, 0]), np.array([1, 1, 1]), np.array([0, 0, 1, 1])]
     assert count_slow_events(pieces, TWO_SIDES, min_frames=2) == 1
