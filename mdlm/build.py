@@ -5,9 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-from collections.abc import Collection, Mapping
-from typing import Any
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Location = tuple[int | str, ...]
 TARGET = "_target_"
 
 
@@ -42,7 +47,7 @@ def build(node: Any, trusted: Collection[str] = ("mdlm",), path: str = "") -> An
 
 def _find(target: str, trusted: Collection[str], path: str) -> type:
     """The dataclass a ``_target_`` names."""
-    field = f"{path}.{TARGET}" if path else TARGET
+    field = _join(path, TARGET)
     module, _, name = str(target).rpartition(".")
     if module.split(".")[0] not in trusted:
         raise ConfigError(f"{field} ({target}) must lie in {' or '.join(sorted(trusted))}")
@@ -66,15 +71,44 @@ def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa:
     try:
         return TypeAdapter(with_config(ConfigDict(arbitrary_types_allowed=True))(target)).validate_python(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = _join(path, *first["loc"])
+        location, first = _clearest(error.errors(include_url=False), values)
+        where = _join(path, *location)
         if first["type"] == "value_error":
             raise ConfigError(f"{where}: {first['ctx']['error']}" if where else str(first["ctx"]["error"])) from None
         if first["type"] == "missing":
             raise ConfigError(f"{where} is missing") from None
         raise ConfigError(f"{where} ({first['input']!r}): {_lower_first(first['msg'])}") from None
+    except TypeError:
+        for name, kind in get_type_hints(target).items():
+            if inspect.isabstract(kind) and isinstance(values.get(name), dict):
+                raise ConfigError(f"{_join(path, name, TARGET)} is missing") from None
+        raise
     except PydanticUserError as error:
-        raise ConfigError(f"{path}.{TARGET} ({target.__name__}) has fields that cannot be checked: {error}") from error
+        raise ConfigError(
+            f"{_join(path, TARGET)} ({target.__name__}) has fields that cannot be checked: {error}"
+        ) from error
+
+
+def _clearest(errors: Sequence[ErrorDetails], values: Mapping[str, Any]) -> tuple[Location, ErrorDetails]:
+    """Of all that is wrong with the first wrong field, the innermost, and where it is."""
+    field = errors[0]["loc"][:1]
+    located = [(_existing(error, values), error) for error in errors if error["loc"][:1] == field]
+    return max(located, key=lambda pair: len(pair[0]))
+
+
+def _existing(error: ErrorDetails, values: Any) -> Location:  # noqa: ANN401
+    """An error's location without pydantic's names for the members of a union."""
+    location = error["loc"]
+    if len(location) < 2 or error["type"] == "missing":
+        return location
+    existing: Location = ()
+    for part in location:
+        try:
+            values = values[part]
+        except (TypeError, KeyError, IndexError):
+            continue
+        existing += (part,)
+    return existing
 
 
 def suggestion(name: str, known: Collection[str]) -> str:

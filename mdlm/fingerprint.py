@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import json
 from collections.abc import Mapping
@@ -27,10 +28,15 @@ def digest(description: Mapping[str, Any]) -> str:
 def code_version(part: type) -> str:
     """A hash of the code behind a part: its class, its bases, and what they import from the same package.
 
-    Comments, docstrings and layout do not count, so that editing those computes nothing anew.
+    Comments, docstrings and layout do not count, so that editing those computes nothing anew. Modules beside a
+    user's own module count as its package.
     """
-    wanted = [inspect.getmodule(cls) for cls in part.__mro__ if cls.__module__.split(".")[0] == "mdlm"]
-    wanted.append(inspect.getmodule(part))
+    packages = {"mdlm", part.__module__.split(".")[0]}
+    folder = _folder(part)
+    wanted = [inspect.getmodule(part)]
+    for cls in part.__mro__[1:]:
+        if cls.__module__.split(".")[0] in packages or (folder is not None and _folder(cls) == folder):
+            wanted.append(inspect.getmodule(cls))
     modules: dict[str, ast.Module] = {}
     while wanted:
         module = wanted.pop()
@@ -43,11 +49,44 @@ def code_version(part: type) -> str:
     return digest(code)
 
 
+def _folder(cls: type) -> Path | None:
+    """Where the module of a class lies; None for a built-in one."""
+    file = getattr(inspect.getmodule(cls), "__file__", None)
+    return Path(file).parent if file else None
+
+
 def _siblings(module: ModuleType, tree: ast.Module) -> list[ModuleType]:
     """Modules of the same package that a module imports, inside functions too."""
     package = module.__name__.rpartition(".")[0]
-    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    return [importlib.import_module(name) for name in sorted(names) if package and name.startswith(package + ".")]
+    folder = Path(inspect.getfile(module)).parent
+    names = [name for name in sorted(_imported(tree, package)) if _is_sibling(name, package, folder)]
+    return [importlib.import_module(name) for name in names]
+
+
+def _imported(tree: ast.Module, package: str) -> set[str]:
+    """Full names of all that a module imports; some are modules, some are what is in them."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            source = importlib.util.resolve_name(relative, package) if node.level else relative
+            names.update([source, *(f"{source}.{alias.name}" for alias in node.names)])
+    return names
+
+
+def _is_sibling(name: str, package: str, folder: Path) -> bool:
+    """Whether a name is a module of a package or, where there is no package, one in the same folder."""
+    if not (name.startswith(f"{package}.") if package else "." not in name):
+        return False
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # a class or function in a module
+        return False
+    if spec is None or not spec.has_location:
+        return False
+    return bool(package) or Path(str(spec.origin)).parent == folder
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

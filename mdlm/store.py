@@ -46,7 +46,7 @@ class Store:
         from filelock import FileLock, Timeout
 
         path = self.path(name, identity)
-        found = self._read(path)
+        found = self._read(path, identity)
         if found is not None:
             return found
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ class Store:
             log.warning("another process is making %s; waiting for it", path.name)
             lock.acquire()
         try:
-            found = self._read(path)  # the other process may have finished it
+            found = self._read(path, identity)  # the other process may have finished it
             if found is None:
                 found = compute()
                 _write(path, found, identity)
@@ -65,12 +65,12 @@ class Store:
         finally:
             lock.release()
 
-    def _read(self, path: Path) -> Trajectory | None:
+    def _read(self, path: Path, identity: Mapping[str, Any]) -> Trajectory | None:
         """The trajectory in a file, or None (with a warning) where it is missing or damaged."""
         if not path.exists():
             return None
         try:
-            return _read(path)
+            return _read(path, digest(identity))
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("cache file %s is damaged (%s); it is computed again", path, error)
             return None
@@ -98,7 +98,7 @@ def _write(path: Path, trajectory: Trajectory, identity: Mapping[str, Any]) -> N
         temporary.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Trajectory:
+def _read(path: Path, identity_digest: str) -> Trajectory:
     """Read and check a file.
 
     Raises:
@@ -112,6 +112,8 @@ def _read(path: Path) -> Trajectory:
             pieces = tuple(file.get_tensor(name) for name in sorted(file.keys()))
     except SafetensorError as error:
         raise ValueError(str(error)) from error
+    if digest(description["identity"]) != identity_digest:
+        raise ValueError("it belongs to another identity")
     if _checksum(pieces) != description["checksum"]:
         raise ValueError("its checksum does not match")
     return Trajectory(pieces, description["frame_time"], description["time_unit"], tuple(description["columns"]))

@@ -112,7 +112,7 @@ def fitting_threads(model: LanguageModel) -> Iterator[None]:
 def check_at_least(minimum: float, **values: float) -> None:
     """Raise `ValueError` naming the first value below ``minimum``."""
     for name, value in values.items():
-        if value < minimum:
+        if not value >= minimum:
             raise ValueError(f"{name} ({value:g}) must be at least {minimum:g}")
 
 

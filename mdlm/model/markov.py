@@ -76,8 +76,10 @@ class Markov(CountedModel):
         context_BTK = history_BS[:, 1:].unfold(1, order, 1)
         logits_BTV = populations_V.expand(*tokens_BT.shape, -1)
         for length in range(1, order + 1):
-            row_BT, known_BT = self._rows(context_BTK[..., order - length :], length)
             table = self.get_buffer(f"log_probability_{length}")
+            if len(table) == 0:  # no piece was long enough
+                break
+            row_BT, known_BT = self._rows(context_BTK[..., order - length :], length)
             logits_BTV = torch.where(known_BT[..., None], table[row_BT], logits_BTV)
         return logits_BTV, (history_BS[None, :, -order:],)
 
@@ -103,5 +105,7 @@ def _context_codes(piece: IntArray, length: int, n_states: int) -> IntArray:
     """
     if length == 0:
         return np.zeros(len(piece), dtype=np.int64)
+    if len(piece) < length:
+        return np.zeros(0, dtype=np.int64)
     windows = np.lib.stride_tricks.sliding_window_view(piece.astype(np.int64) + 1, length)
     return np.asarray(windows @ (n_states + 1) ** np.arange(length - 1, -1, -1, dtype=np.int64))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -17,12 +19,15 @@ OPTIMISER = "optimiser."
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-able description under a temporary name, then rename."""
+    """Write tensors and a JSON-able description under a temporary name, then rename; one process per directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a killed process
+        leftover.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"description": json.dumps(description), "checksum": _checksum(contiguous)}
     try:
-        save_file(contiguous, temporary, metadata={"description": json.dumps(description)})
+        save_file(contiguous, temporary, metadata=metadata)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -32,15 +37,29 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write` wrote.
 
     Raises:
-        ValueError: The file is no checkpoint, or is damaged.
+        ValueError: The file is missing, is no checkpoint, or is damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            description = json.loads(file.metadata()["description"])
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            metadata = file.metadata()
+            description = json.loads(metadata["description"])
+        if _checksum(tensors) != metadata["checksum"]:
+            raise ValueError("its checksum does not match")
+    except FileNotFoundError:
+        raise ValueError(f"checkpoint {path} is missing; delete its directory to start again") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"checkpoint {path} is damaged ({error}); delete it to start again") from error
     return tensors, description
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    total = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
     Args:
         model: Put into evaluation mode here (no dropout), and back afterwards.
         pieces: Discrete trajectories.
-        chunk_length: Frames per forward pass; only memory and speed depend on it.
+        chunk_length: Frames per forward pass, and the warm-up of a run that begins inside a piece.
 
     Returns:
         Nats per token; infinite where the model holds an observed jump to be impossible.

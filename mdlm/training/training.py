@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
 import torch
@@ -71,6 +72,10 @@ class Training:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction ({self.warmup_fraction:g}) must lie in [0, 1]")
+        for name in ("batching", "precision"):
+            allowed = get_args(get_type_hints(Training)[name])
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be one of {', '.join(allowed)}")
         if self.device != "auto" and self.torch_device().type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device ({self.device}) is not there: torch sees no GPU; use auto or cpu")
 
@@ -203,7 +208,7 @@ class _Run:
     ) -> None:
         self.training, self.model, self.tokens, self.seed = training, model, tokens, seed
         self.best_path, self.last_path = directory / "best.safetensors", directory / "last.safetensors"
-        self.identity = identity
+        self.identity = json.loads(json.dumps(identity))  # as it will be read back: tuples are lists
         device = training.torch_device()
         self.batching = training.batching_of(model)
         make = Streams if self.batching == "streams" else Windows
@@ -259,6 +264,7 @@ class _Run:
                 progress(number + steps / self.batches.n_batches, self.training.max_epochs, self._note())
         seconds = time.perf_counter() - start
         validation = nll_nats_per_token(self.model, self.tokens.validation.pieces)
+        self._check_finite(validation, number)
         self.history.append(
             Epoch(
                 epoch=number + 1,
@@ -280,16 +286,19 @@ class _Run:
         with self.autocast:
             logits, state = self.model(inputs, state)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {float(loss)} in epoch {epoch + 1}; lower training.learning_rate "
-                f"({self.training.learning_rate:g}) or set training.precision=float32"
-            )
+        self._check_finite(loss.item(), epoch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
         self.optimiser.step()
         return loss.detach().cpu(), state
+
+    def _check_finite(self, loss: float, epoch: int) -> None:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {loss} in epoch {epoch + 1}; lower training.learning_rate "
+                f"({self.training.learning_rate:g}) or set training.precision=float32"
+            )
 
     def _learning_rate(self, step: int) -> float:
         """Linear warm-up, then half a cosine down to zero."""
@@ -321,6 +330,7 @@ class _Run:
     def _restore(self) -> None:
         """Take up an earlier attempt; refuse one of another configuration."""
         tensors, description = checkpoint.read(self.last_path)
+        checkpoint.read(self.best_path)  # better refused now than after the last epoch
         changed = [
             f"{name} was {description['identity'].get(name)!r}, is {self.identity.get(name)!r}"
             for name in sorted({*self.identity, *description["identity"]})
