@@ -6,9 +6,11 @@ Heavy packages are imported by the commands that need them, so that `mdlm --help
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 PACKAGE = Path(__file__).parent
+
+
+class RunError(ValueError):
+    """A run that failed in a launcher's worker process, told in one line."""
+
+
+_home: int | None = None  # the process of `mdlm train`; a launcher's workers are others
+_failed: list[str] = []  # what went wrong with the runs in that process
 
 
 def conf_directory() -> Path:
@@ -40,10 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from mdlm.build import suggestion
 
         fail(f"{command!r} is no command of mdlm{suggestion(command, list(COMMANDS))}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with suppress(ValueError):  # not in the main thread
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup asks to be left alone
+                signal.signal(number, _terminated)
     try:
         COMMANDS[command](words[1:])
     except KeyboardInterrupt:
         fail("interrupted", code=130)
+
+
+def _terminated(signal_number: int, frame: object) -> NoReturn:
+    """End like after Ctrl-C, so that the run is written down as stopped and no server stays behind."""
+    fail("terminated", code=128 + signal_number)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -55,43 +74,78 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def train(words: Sequence[str]) -> None:
     """Train, sample and judge a model; with ``-m`` one run per combination of comma-separated values."""
     if any(word in ("--help", "-h") for word in words):
-        print(cli_help.train(conf_directory(), _user_conf(words)))
+        print(cli_help.train(conf_directory(), cli_help.user_conf(words)))
         return
+    if "--version" in words:
+        print(f"mdlm {__version__}")
+        return
+    global _home
+    _home = os.getpid()
+    _failed.clear()
+    options, overrides = cli_help.parsed(words)
     import hydra
 
-    sys.argv = ["mdlm train", *words]
+    sys.argv = ["mdlm train", *options, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed by Hydra
-    user_conf = _user_conf(words)
-    if user_conf is not None:
-        sys.path.insert(0, str(user_conf))
     decorate = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="config")
     try:
         decorate(_run_one)()
     except Exception as error:
-        _explain(error)
+        if os.environ.get("MDLM_DEBUG"):
+            raise
+        fail(_in_one_line(error, overrides))
+    if "--multirun" in options and _failed:
+        fail(f"{len(_failed)} of the runs failed, see above; the others are finished")
+    if _failed:
+        fail(_failed[0])
 
 
 def _run_one(config: DictConfig) -> None:
-    """One run of `mdlm train`, in the folder Hydra made for it."""
+    """One run of `mdlm train`, in the folder Hydra made for it; of several, one that fails does not stop the others."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    try:
+        _run(config)
+    except Exception as error:
+        if os.environ.get("MDLM_DEBUG"):
+            raise
+        message = _in_one_line(error)
+        job = HydraConfig.get()
+        if job.mode == RunMode.MULTIRUN:
+            message = f"run {job.job.num} ({' '.join(job.overrides.task)}): {message}"
+            print(f"mdlm: error: {message}", file=sys.stderr, flush=True)
+        if os.getpid() != _home:  # what a worker raises, its launcher hands on
+            raise RunError(message) from None
+        _failed.append(message)
+
+
+def _run(config: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    hydra_config = HydraConfig.get()
-    sources = [Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file"]
-    user_modules = {file.stem for source in sources if source != conf_directory() for file in source.glob("*.py")}
+    runtime = HydraConfig.get().runtime
+    found = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
+    theirs = [directory for directory in found if directory != conf_directory()]
+    sys.path += [str(directory) for directory in theirs if str(directory) not in sys.path]
+    user_modules = {file.stem for directory in theirs for file in directory.glob("*.py")}
     from mdlm.build import build
     from mdlm.report.table import show
 
     experiment = build(plain, trusted={"mdlm", *user_modules})
-    show(experiment.run(Path(hydra_config.runtime.output_dir), plain))
+    show(experiment.run(Path(runtime.output_dir), plain))
 
 
 def ui(words: Sequence[str]) -> None:
     """Start the MLflow UI on the store that `mdlm train` writes to."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog="mdlm ui", description=ui.__doc__)
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            fail(f"{message}; see `mdlm ui --help`")
+
+    parser = Parser(prog="mdlm ui", description=ui.__doc__)
     directory = os.environ.get("MDLM_MLFLOW_DIR", "outputs/mlflow")
     parser.add_argument("--directory", default=directory, help="tracking.directory of the runs (%(default)s)")
     parser.add_argument("--uri", default=None, help="tracking.uri of the runs, where it was set")
@@ -123,39 +177,41 @@ def completion(words: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "ui": ui, "completion": completion}
 
 
-def _user_conf(words: Sequence[str]) -> Path | None:
-    """The directory given by ``--config-dir``, absolute."""
-    for position, word in enumerate(words):
-        if word in ("--config-dir", "-cd") and position + 1 < len(words):
-            return Path(words[position + 1]).resolve()
-        if word.startswith("--config-dir="):
-            return Path(word.partition("=")[2]).resolve()
-    return None
+def _in_one_line(error: Exception, overrides: Sequence[str] = ()) -> str:
+    """What a user can mend in one line; of everything else the traceback comes first."""
+    message = _users_fault(error, overrides)
+    if message is not None:
+        return " ".join(message.split())
+    traceback.print_exception(error)
+    raised_in = _raised_in(error)
+    culprit = "mdlm" if _is_ours(raised_in) or _installed(raised_in) else raised_in
+    return f"{type(error).__name__} is a defect in {culprit} (see above)" + "; please report it" * (culprit == "mdlm")
 
 
-def _explain(error: Exception) -> NoReturn:
-    """Turn what a user can mend into one line, and show everything else in full."""
-    if os.environ.get("MDLM_DEBUG"):
-        raise error
-    message = _users_fault(error)
-    if message is None:
-        traceback.print_exception(error)
-        fail(f"{type(error).__name__} is a defect in mdlm (see above); please report it")
-    fail(message)
-
-
-def _users_fault(error: Exception) -> str | None:
+def _users_fault(error: Exception, overrides: Sequence[str]) -> str | None:
     """The message of an error a user can mend, or None."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return cli_help.hydra_message(error, conf_directory())
+    raised_in = _raised_in(error)
+    from_hydra = f"{os.sep}hydra{os.sep}" in raised_in and isinstance(error, ValueError)
+    if from_hydra or isinstance(error, HydraException | OmegaConfBaseException):
+        return cli_help.hydra_message(error, conf_directory(), overrides)
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
-    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-    ours = Path(raised_in).is_relative_to(PACKAGE) or not _installed(raised_in)
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return f"not enough memory: {str(error).partition(chr(10))[0]}"
+    ours = _is_ours(raised_in) or not _installed(raised_in)
     return str(error) if ours and isinstance(error, ValueError | FloatingPointError) else None
+
+
+def _raised_in(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename if frames else ""
+
+
+def _is_ours(filename: str) -> bool:
+    return Path(filename).is_relative_to(PACKAGE)
 
 
 def _installed(filename: str) -> bool:

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+FLAGS = ("--multirun", "--resolve", "--hydra-help")
+VALUED = {
+    "--config-dir": "a directory",
+    "--config-name": "the name of a configuration file in --config-dir",
+    "--cfg": "job, hydra or all",
+    "--info": "all, config, defaults, defaults-tree, plugins or searchpath",
+    "--package": "a part of the configuration, for example model",
+}
+SHORT = {
+    "-m": "--multirun",
+    "-cd": "--config-dir",
+    "-cn": "--config-name",
+    "-c": "--cfg",
+    "-i": "--info",
+    "-p": "--package",
+}
 
 OVERVIEW = """\
 mdlm: language models on discretised molecular dynamics, judged by the slow timescales they keep.
@@ -44,6 +61,8 @@ Options:
   -m, --multirun           one run for every combination of comma-separated values
   --config-dir DIR         more options of your own: DIR/GROUP/NAME.yaml, and DIR/*.py with their classes
   --cfg job --resolve      print the configuration and stop
+  --config-dir DIR --config-name NAME
+                           run DIR/NAME.yaml, for example a copy of a finished run's config.yaml
   hydra.run.dir=DIR        the run's folder; the same command with the same folder goes on where it was stopped
 
 Examples:
@@ -94,17 +113,57 @@ def plain_fields(conf: Path) -> Iterator[tuple[str, str, str]]:
             yield found[1], found[2], found[3]
 
 
-def hydra_message(error: Exception, conf: Path) -> str:
+def parsed(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Options and overrides apart, in whatever order they were typed; Hydra's own parser insists on one.
+
+    Example:
+        >>> parsed(["stride=2", "-m", "seed=0,1"])
+        (['--multirun'], ['stride=2', 'seed=0,1'])
+    """
+    from mdlm.build import suggestion
+    from mdlm.cli import fail
+
+    options, overrides = [], []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        name = SHORT.get(name, name)
+        if not word.startswith("-"):
+            overrides.append(word)
+        elif name in FLAGS and not equals:
+            options.append(name)
+        elif name in VALUED:
+            value = value if equals else next(rest, "")
+            if not value or (name == "--cfg" and value not in ("job", "hydra", "all")):
+                fail(f"{name} ({value}) needs {VALUED[name]}" if value else f"{name} needs {VALUED[name]}")
+            if name == "--config-dir" and not Path(value).is_dir():
+                fail(f"{name} ({value}) must be an existing directory")
+            options.append(f"{name}={value}")
+        elif equals:
+            fail(f"{word} is no option of mdlm train; a field is given without dashes: {word.lstrip('-')}")
+        else:
+            fail(f"{name} is no option of mdlm train{suggestion(name, [*FLAGS, *VALUED, '--help'])}")
+    return options, overrides
+
+
+def user_conf(words: Sequence[str]) -> Path | None:
+    """The directory given by ``--config-dir``, or None."""
+    options, _ = parsed([word for word in words if word not in ("--help", "-h")])
+    given = [option.partition("=")[2] for option in options if option.startswith("--config-dir=")]
+    return Path(given[-1]) if given else None
+
+
+def hydra_message(error: Exception, conf: Path, overrides: Sequence[str] = ()) -> str:
     """Hydra's error in one line: the field, what was given, what is allowed."""
     from mdlm.build import suggestion
 
     text = str(error)
-    missing = re.search(r"Could not find '(\w+)/([^']+)'", text)
+    missing = re.search(r"Could not find '(.+)/([^/']+)'", text)
     if missing:
         group, name = missing[1], missing[2]
         known = re.findall(r"^\t(\S+)$", text.partition("Available options")[2], flags=re.MULTILINE)
         known = [option for option in known if "=" not in option] or list(options(group, [conf]))
-        return f"{group} ({name}) is no option; there are {', '.join(known)}"
+        return f"{group} ({name}) is no option; there are {', '.join(known) or 'none'}"
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
         name = unknown[1]
@@ -112,14 +171,47 @@ def hydra_message(error: Exception, conf: Path) -> str:
         known = list(group_defaults(conf)) + [f for f, _, _ in plain_fields(conf)] if not group else []
         hint = suggestion(name, known) if known else _fields_hint(group, field, conf)
         return f"{name} is no field{hint}"
+    if "Config group override must be" in text:
+        return _no_option(conf, overrides)
+    several = re.search(r"Ambiguous value for argument '([^']+)'", text)
+    if several:
+        return f"{several[1]} holds several values; add -m for one run of each, or write [...] for a list"
+    unreadable = getattr(error, "override", None)
+    if unreadable is not None:
+        return f"{unreadable!r} cannot be read; write FIELD=VALUE, see `mdlm train --help` ({_reason(text)})"
+    field = getattr(error, "full_key", None)
+    if field:
+        return f"{field} has no value: {_reason(text)}"
     return " ".join(text.split())
+
+
+def _reason(text: str) -> str:
+    """The first line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Error parsing override")), text)
+
+
+def _no_option(conf: Path, overrides: Sequence[str]) -> str:
+    """A group was given a number or nothing."""
+    for override in overrides:
+        name, _, value = override.partition("=")
+        known = options(name, [conf]) if name else {}
+        if known and value not in known:
+            return f"{name} ({value}) is no option; there are {', '.join(known)}"
+    wrong = next((override for override in overrides if override.startswith("=")), "an override")
+    return f"{wrong} names no field; write FIELD=VALUE"
 
 
 def _fields_hint(group: str, field: str, conf: Path) -> str:
     """Fields of the options of a group that look like ``field``."""
     from mdlm.build import suggestion
 
+    if group.split(".")[0] == "hydra":
+        return "; `mdlm train --cfg hydra` prints those of Hydra"
     files = (conf / group.split(".")[0]).glob("*.yaml")
-    known = {name for file in files for name in re.findall(r"^([a-z]\w*):", file.read_text(), re.MULTILINE)}
-    known.discard("defaults")
+    fields = {file.stem: re.findall(r"^([a-z]\w*):", file.read_text(), re.MULTILINE) for file in files}
+    owners = [f"{group}={option}" for option, names in fields.items() if field in names]
+    if owners:
+        return f" here; it belongs to {', '.join(owners)}"
+    known = {name for names in fields.values() for name in names} - {"defaults"}
     return suggestion(field, sorted(known)) if known else f"; {group} is no group, see `mdlm train --help`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +27,7 @@ from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.store import Store
 from mdlm.system.base import System
 from mdlm.tracking import Tracking
-from mdlm.training.training import Fitted, Training
+from mdlm.training.training import Fitted, Training, refuse_other
 from mdlm.trajectory import Dtraj, Split, Trajectory, split_pieces
 
 JUDGEMENT = ("sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
@@ -102,8 +102,8 @@ class Experiment:
                 f"stride ({self.stride}) must lie between 1 and {shortest - 1}: "
                 f"the shortest trajectory has {shortest} frames"
             )
-        if self.seed < 0:
-            raise ValueError(f"seed ({self.seed}) must be at least 0")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed ({self.seed}) must be at least 0 and below 2^63")
         with _named("features"):
             columns = self.features.columns_of(header.columns)
         with _named("partition"):
@@ -147,10 +147,11 @@ class Experiment:
 
         self.check()
         parameters = flat(config)
-        with (
-            _only_run_in(directory),
-            self.tracking.run(directory, self.name, parameters, _tags()) as tracker,
-        ):
+        with ExitStack() as stack:
+            stack.enter_context(_only_run_in(directory))
+            # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
+            refuse_other(directory / "checkpoint", self._identity(parameters))
+            tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, _tags()))
             trajectories = self.trajectories()
             parts = trajectories.split(self.validation_fraction, self.test_fraction)
             features = self.features.fit(parts.train)
@@ -186,10 +187,14 @@ class Experiment:
         return Store(self.cache_dir).trajectory(name, identity, compute)
 
     def _train(self, tokens: Split[Dtraj], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
-        identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
-        identity["code"] = code_version(type(self.system))
+        identity = self._identity(parameters)
         with bar("training") as progress:
             return self.training.fit(self.model, tokens, self.seed, directory / "checkpoint", identity, progress)
+
+    def _identity(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """What the trained model depends on."""
+        identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
+        return identity | {"code": code_version(type(self.system))}
 
     def _sample(self, fitted: Fitted, held_out: Dtraj) -> Sampled:
         with bar("sampling") as progress:
@@ -256,6 +261,8 @@ def _only_run_in(directory: Path) -> Iterator[None]:
     _check_writable(directory, "hydra.run.dir")
     try:
         with FileLock(directory / ".lock", timeout=0):
+            for leftover in directory.rglob(".*.tmp*"):  # of a run that was killed while it wrote
+                leftover.unlink(missing_ok=True)
             yield
     except Timeout:
         raise ValueError(f"hydra.run.dir ({directory}) is in use by another run; give this one its own") from None

@@ -32,11 +32,7 @@ def code_version(part: type) -> str:
     user's own module count as its package.
     """
     packages = {"mdlm", part.__module__.split(".")[0]}
-    folder = _folder(part)
-    wanted = [inspect.getmodule(part)]
-    for cls in part.__mro__[1:]:
-        if cls.__module__.split(".")[0] in packages or (folder is not None and _folder(cls) == folder):
-            wanted.append(inspect.getmodule(cls))
+    wanted = [inspect.getmodule(cls) for cls in part.__mro__ if cls.__module__.split(".")[0] in packages]
     modules: dict[str, ast.Module] = {}
     while wanted:
         module = wanted.pop()
@@ -47,12 +43,6 @@ def code_version(part: type) -> str:
         wanted += _siblings(module, tree)
     code = {name: ast.dump(_without_docstrings(tree)) for name, tree in modules.items()}
     return digest(code)
-
-
-def _folder(cls: type) -> Path | None:
-    """Where the module of a class lies; None for a built-in one."""
-    file = getattr(inspect.getmodule(cls), "__file__", None)
-    return Path(file).parent if file else None
 
 
 def _siblings(module: ModuleType, tree: ast.Module) -> list[ModuleType]:

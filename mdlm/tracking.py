@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import signal
+import socket
+import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 RUN_ID_FILE = "mlflow_run_id"
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+LONGEST_PARAMETER = 6000  # characters the store takes
 
 
 class Tracker:
@@ -89,70 +96,87 @@ class MLflow(Tracking):
         """The store's address, with an absolute path where it is a local file."""
         return self.uri or f"sqlite:///{self.directory.resolve() / 'mlflow.db'}"
 
+    @property
+    def _served(self) -> bool:
+        return self.tracking_uri.startswith(("http://", "https://"))
+
     def check(self) -> None:
-        """Reach the server, or make sure that the local directory can be written."""
+        """Reach the server or the database, or make sure that the local directory can be written."""
         uri = self.tracking_uri
-        if uri.startswith(("http://", "https://")):
+        if self._served:
             try:
                 with urlopen(f"{uri.rstrip('/')}/health", timeout=10):
                     return
             except (OSError, ValueError) as error:
                 raise ValueError(
-                    f"uri ({uri}) does not answer ({error}); start the MLflow server, correct tracking.uri, "
+                    f"uri ({_shown(uri)}) does not answer ({error}); start the MLflow server, correct tracking.uri, "
                     "or set tracking=none"
                 ) from error
-        if self.uri is None:
-            try:
-                self.directory.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ValueError(f"directory ({self.directory}) cannot be made: {error.strerror}") from error
-            if not os.access(self.directory, os.W_OK):
-                raise ValueError(f"directory ({self.directory}) cannot be written; set tracking.directory")
-        elif urlsplit(uri).scheme == "":
-            raise ValueError(f"uri ({uri}) must start with http://, https://, sqlite:/// or postgresql://")
+        if self.uri is not None:
+            _check_database(self.uri)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"directory ({self.directory}) cannot be made: {error.strerror}") from error
+        if not os.access(self.directory, os.W_OK):
+            raise ValueError(f"directory ({self.directory}) cannot be written; set tracking.directory")
 
     def open(self) -> tuple[MlflowClient, str]:
         """A client of the store and the experiment's id, both made first where they do not exist yet."""
         from filelock import FileLock
 
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+        from mlflow.exceptions import MlflowException
+
+        if self._served:
+            lock: Any = nullcontext()
+        else:  # processes racing to migrate a new database kill each other
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.directory / "create.lock")
+        with lock:
+            try:
+                return self._client_and_experiment()
+            except MlflowException as error:
+                raise ValueError(
+                    f"tracking.uri ({_shown(self.tracking_uri)}) cannot be used: {_first_line(error)}"
+                ) from error
+
+    def _client_and_experiment(self) -> tuple[MlflowClient, str]:
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.directory / "create.lock"):  # processes racing to migrate a new database kill each other
+        client = MlflowClient(self.tracking_uri)
+        experiment = client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            artifacts = None if self._served else (self.directory.resolve() / "artifacts").as_uri()
             try:
-                client = MlflowClient(self.tracking_uri)
-                experiment = client.get_experiment_by_name(self.experiment)
-                if experiment is not None:
-                    return client, str(experiment.experiment_id)
-                served = self.tracking_uri.startswith("http")
-                artifacts = None if served else (self.directory.resolve() / "artifacts").as_uri()
                 return client, str(client.create_experiment(self.experiment, artifact_location=artifacts))
-            except MlflowException as error:
-                first_line = str(error).splitlines()[0]
-                raise ValueError(f"uri ({self.tracking_uri}) cannot be used: {first_line}") from error
+            except MlflowException:  # another machine was faster
+                experiment = client.get_experiment_by_name(self.experiment)
+                if experiment is None:
+                    raise
+        if experiment.lifecycle_stage != "active":
+            raise ValueError(
+                f"tracking.experiment ({self.experiment}) was deleted in MLflow; restore it there "
+                f"(`mlflow experiments restore -x {experiment.experiment_id}`) or name another one"
+            )
+        return client, str(experiment.experiment_id)
 
     def serve(self, host: str, port: int) -> None:
         """Run the MLflow UI on this store until it is stopped, and say where to look."""
-        import subprocess
-        import sys
-
         if self.uri is None and not (self.directory / "mlflow.db").exists():
             raise ValueError(
                 f"directory ({self.directory}) holds no runs yet; run `mdlm train` in this directory first, "
                 "or give --directory"
             )
+        self.check()
         _, experiment_id = self.open()
         page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-        if self.tracking_uri.startswith("http"):
+        if self._served:
             print(f"The runs are at {self.tracking_uri.rstrip('/')}/{page}")
-            return
-        print(f"Open http://{host}:{port}/{page}\nStop with Ctrl-C.", flush=True)
-        command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", self.tracking_uri]
-        command += ["--host", host, "--port", str(port)]
-        if subprocess.run(command, check=False).returncode:
-            raise ValueError(f"the MLflow UI on {host}:{port} ended with an error (see above)")
+        else:
+            _serve(self.tracking_uri, host, port, page)
 
     @contextmanager
     def run(
@@ -163,22 +187,31 @@ class MLflow(Tracking):
         A run folder that already belongs to an MLflow run (it was interrupted) goes on writing to that one.
         """
         client, experiment_id = self.open()
+        from mlflow.exceptions import MlflowException
+
         remembered = directory / RUN_ID_FILE
-        run_id = _unfinished(client, remembered)
+        logged = {_allowed(name): _shown(value)[:LONGEST_PARAMETER] for name, value in parameters.items()}
+        run_id = _unfinished(client, remembered, logged)
         if run_id is None:
             run_id = client.create_run(experiment_id, run_name=name).info.run_id
             remembered.write_text(run_id)
-            _log_parameters(client, run_id, parameters)
         else:
             client.update_run(run_id, status="RUNNING")
+        _log_parameters(client, run_id, logged)
         tracker = _MLflowTracker(client, run_id)
         tracker.tags({**tags, "run_folder": str(directory.resolve())})
         try:
             yield tracker
+        except MlflowException as error:  # a store that is gone cannot be told
+            raise ValueError(
+                f"tracking.uri ({_shown(self.tracking_uri)}) failed during the run: {_first_line(error)}; "
+                f"what is finished is in {directory}; the same command with hydra.run.dir={directory} goes on there"
+            ) from error
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-            tracker.tags({"error": f"{type(error).__name__}: {error}"[:500]})
-            client.set_terminated(run_id, "KILLED" if stopped else "FAILED")
+            with suppress(MlflowException):
+                tracker.tags({"error": f"{type(error).__name__}: {error}"[:500]})
+                client.set_terminated(run_id, "KILLED" if stopped else "FAILED")
             raise
         if "error" in client.get_run(run_id).data.tags:  # of an earlier attempt
             client.delete_tag(run_id, "error")
@@ -194,6 +227,9 @@ class _MLflowTracker(Tracker):
         self.client, self.run_id = client, run_id
 
     def curve(self, points: Sequence[Mapping[str, float]]) -> None:
+        known = self.client.get_metric_history(self.run_id, "validation_nll")  # where a finished run is repeated
+        done = {metric.step for metric in known}
+        points = [point for point in points if int(point["epoch"]) not in done]
         self._log([(name, value, int(p["epoch"])) for p in points for name, value in p.items() if name != "epoch"])
 
     def metrics(self, values: Mapping[str, float]) -> None:
@@ -220,23 +256,96 @@ class _MLflowTracker(Tracker):
                 self.client.log_artifact(self.run_id, str(path))
 
 
-def _unfinished(client: MlflowClient, remembered: Path) -> str | None:
-    """The MLflow run a run folder belongs to, or None."""
+def _unfinished(client: MlflowClient, remembered: Path, parameters: Mapping[str, str]) -> str | None:
+    """The MLflow run a run folder belongs to; None where there is none, or its parameters are not these."""
     from mlflow.exceptions import MlflowException
 
     if not remembered.exists():
         return None
     run_id = remembered.read_text().strip()
     try:
-        client.get_run(run_id)
-    except MlflowException:  # the store is another one, or the run was deleted
+        run = client.get_run(run_id)
+    except MlflowException:  # the store is another one, or the run is gone
         return None
-    return run_id
+    same = all(parameters.get(name) == value for name, value in run.data.params.items())
+    return run_id if same and run.info.lifecycle_stage == "active" else None
 
 
-def _log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, Any]) -> None:
+def _log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, str]) -> None:
     from mlflow.entities import Param
 
-    logged = [Param(name, str(value)) for name, value in parameters.items()]
+    logged = [Param(name, value) for name, value in parameters.items()]
     for first in range(0, len(logged), 100):  # the store takes at most 100 at once
         client.log_batch(run_id, params=logged[first : first + 100])
+
+
+def _allowed(name: str) -> str:
+    """A name as the store takes it: letters, digits and ``_-. :/``."""
+    return re.sub(r"[^\w\-. :/]", "_", name)[:250]
+
+
+def _shown(value: object) -> str:
+    """A value as text, without the password of a database URI."""
+    return re.sub(r"(://[^:/@\s]*:)[^@/\s]+@", r"\1***@", str(value))
+
+
+def _first_line(error: Exception) -> str:
+    return _shown((str(error).splitlines() or [type(error).__name__])[0])[:300]
+
+
+def _check_database(uri: str) -> None:
+    """Raise `ValueError` unless the database can be connected to."""
+    if urlsplit(uri).scheme.partition("+")[0] not in SCHEMES:
+        raise ValueError(f"uri ({_shown(uri)}) must start with http://, https://, sqlite:/// or postgresql://")
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    try:
+        engine = create_engine(uri, poolclass=NullPool)
+        if engine.url.get_backend_name() == "sqlite" and engine.url.database:
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine.connect().close()
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        raise ValueError(f"uri ({_shown(uri)}) cannot be opened: {_first_line(error)}") from error
+
+
+def _serve(tracking_uri: str, host: str, port: int, page: str) -> None:
+    """Run the MLflow server; say where to look once it answers, and leave none of its processes behind."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise ValueError(f"{host}:{port} cannot be listened on ({error}); give another --port or --host") from None
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri, "--workers", "1"]
+    command += ["--host", host, "--port", str(port), "--uvicorn-opts", "--log-level warning"]
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | os.environ  # eight processes nobody needs
+    # A group of its own: the server has workers, and they must end together with it.
+    server = subprocess.Popen(command, start_new_session=True, env=environment)
+    try:
+        while server.poll() is None and not _answers(f"http://{host}:{port}/health"):
+            time.sleep(0.2)
+        if server.poll() is None:
+            print(f"Open http://{host}:{port}/{page}\nStop with Ctrl-C.", flush=True)
+        if server.wait():
+            raise ValueError(f"the MLflow UI on {host}:{port} ended with an error (see above)")
+    finally:
+        _end_group(server)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _end_group(server: subprocess.Popen[bytes]) -> None:
+    """End a process and all it started: politely, then for good."""
+    for end, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(server.pid, end)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(seconds)

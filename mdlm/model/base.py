@@ -30,10 +30,20 @@ class LanguageModel(nn.Module, ABC):
     """
 
     recurrent: ClassVar[bool]
+    forbidden_VV: Tensor
 
     def __init__(self, n_states: int) -> None:
         super().__init__()
         self.n_states = n_states
+        self.register_buffer("forbidden_VV", torch.zeros(n_states, n_states, dtype=torch.bool))
+
+    def forbid(self, jumps_VV: Tensor) -> None:
+        """Give these jumps (row: from, column: to) probability zero from now on."""
+        self.forbidden_VV.copy_(jumps_VV)
+
+    def allowed(self, logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
+        """The logits without the forbidden jumps out of ``tokens_BT``."""
+        return logits_BTV.masked_fill(self.forbidden_VV[tokens_BT], -torch.inf)
 
     @abstractmethod
     def initial_state(self, n_chains: int) -> State:

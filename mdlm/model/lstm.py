@@ -66,4 +66,4 @@ class LSTM(LanguageModel):
         hidden, cell = state or self.initial_state(len(tokens_BT))
         x_BTE = self.embedding(tokens_BT)
         x_BTH, state = self.lstm(x_BTE, (hidden, cell))
-        return full_precision(self.head, x_BTH), state
+        return self.allowed(full_precision(self.head, x_BTH), tokens_BT), state

@@ -86,7 +86,7 @@ class Transformer(LanguageModel):
             new_keys.append(key[:, :, -past:])
             new_values.append(value[:, :, -past:])
         state = torch.stack(new_keys), torch.stack(new_values), seen_BS[None, :, -past:]
-        return full_precision(self.head, self.norm(x_BTD)), state
+        return self.allowed(full_precision(self.head, self.norm(x_BTD)), tokens_BT), state
 
     def _band(self, n_frames: int, device: torch.device) -> Tensor:
         """Which of the W-1 past and T new frames each new frame may attend to: itself and the W-1 before it."""

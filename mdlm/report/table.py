@@ -23,14 +23,20 @@ def show(outcome: Outcome) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = WIDTH
-    console.print(_everything(outcome))
+    _print(console, outcome)
 
 
 def as_text(outcome: Outcome) -> str:
     """The table as plain text."""
     console = Console(file=io.StringIO(), width=WIDTH)
-    console.print(_everything(outcome))
+    _print(console, outcome)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def _print(console: Console, outcome: Outcome) -> None:
+    console.print(_everything(outcome))
+    # A path must stay whole, however narrow the terminal.
+    console.print(Text(f"Results and figures: {outcome.directory}\nAll runs side by side: mdlm ui"), soft_wrap=True)
 
 
 def _everything(outcome: Outcome) -> Group:
@@ -78,8 +84,6 @@ def _learning(outcome: Outcome) -> Text:
         f"Training: {m['train_seconds']:.1f} s, {outcome.fitted.batching}"
         + (f", best epoch {outcome.fitted.best_epoch}" if outcome.fitted.history else "")
         + f"; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s",
-        f"Results and figures: {outcome.directory}",
-        "All runs side by side: mdlm ui",
     ]
     return Text("\n".join(lines))
 

@@ -29,6 +29,7 @@ from mdlm.progress import Progress, silent
 from mdlm.training import checkpoint
 from mdlm.training.batches import IGNORED, Streams, Windows
 from mdlm.training.evaluate import nll_nats_per_token
+from mdlm.training.support import unseen_jumps
 from mdlm.trajectory import Dtraj, Split
 
 
@@ -48,6 +49,8 @@ class Training:
         weight_decay: Of AdamW, on matrices only.
         gradient_clip: Largest norm of the gradient.
         precision: ``bfloat16`` (autocast), ``float32``, or ``auto``: bfloat16 where the hardware has it.
+        support: ``seen`` rules out jumps that the training data rule out (`mdlm.training.support.unseen_jumps`);
+            ``all`` leaves every jump possible.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
     """
 
@@ -62,6 +65,7 @@ class Training:
     gradient_clip: float
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
+    support: Literal["seen", "all"] = "seen"
 
     def __post_init__(self) -> None:
         check_at_least(1, batch_size=self.batch_size, max_epochs=self.max_epochs, patience=self.patience)
@@ -72,7 +76,7 @@ class Training:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction ({self.warmup_fraction:g}) must lie in [0, 1]")
-        for name in ("batching", "precision"):
+        for name in ("batching", "precision", "support"):
             allowed = get_args(get_type_hints(Training)[name])
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be one of {', '.join(allowed)}")
@@ -139,6 +143,9 @@ class Training:
             model = config.build(tokens.train.n_states).to(self.torch_device())
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
+        if self.support == "seen":
+            known = (*tokens.train.pieces, *tokens.validation.pieces)  # else validation could be impossible
+            model.forbid(torch.from_numpy(unseen_jumps(known, model.n_states)))
         with fitting_threads(model):
             return _Run(self, model, tokens, seed, directory, dict(identity)).finish(progress)
 
@@ -331,21 +338,33 @@ class _Run:
         """Take up an earlier attempt; refuse one of another configuration."""
         tensors, description = checkpoint.read(self.last_path)
         checkpoint.read(self.best_path)  # better refused now than after the last epoch
-        changed = [
-            f"{name} was {description['identity'].get(name)!r}, is {self.identity.get(name)!r}"
-            for name in sorted({*self.identity, *description["identity"]})
-            if description["identity"].get(name) != self.identity.get(name)
-        ]
-        if changed:
-            raise ValueError(
-                f"checkpoint {self.last_path} belongs to another configuration ({'; '.join(changed)}); "
-                "give this run a directory of its own or delete that one"
-            )
+        _check_identity(self.last_path, description["identity"], self.identity)
         weights = {n: t for n, t in tensors.items() if not n.startswith(checkpoint.OPTIMISER)}
         self.model.load_state_dict(weights)
         checkpoint.restore_optimiser(self.optimiser, tensors)
         self.history = [Epoch(**epoch) for epoch in description["history"]]
         self.resumed_at = len(self.history)
+
+
+def refuse_other(directory: Path, identity: Mapping[str, Any]) -> None:
+    """Raise `ValueError` where a folder's checkpoints, counted models' too, belong to another configuration."""
+    for name in ("last.safetensors", "best.safetensors"):
+        if (directory / name).exists():
+            _, description = checkpoint.read(directory / name)
+            _check_identity(directory / name, description["identity"], json.loads(json.dumps(identity)))
+
+
+def _check_identity(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = [
+        f"{name} was {was.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted({*now, *was})
+        if was.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"checkpoint {path} belongs to another configuration ({'; '.join(changed)}); "
+            "give this run a directory of its own or delete that one"
+        )
 
 
 def _adamw(model: LanguageModel, training: Training) -> torch.optim.AdamW:

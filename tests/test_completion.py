@@ -1,0 +1,59 @@
+"""Completion, driven in a real shell where it is installed."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from mdlm.cli import conf_directory
+
+
+def complete(line, cwd):
+    """What bash offers when the line is typed and Tab is pressed."""
+    script = (
+        f'mdlm() {{ {shlex.quote(sys.executable)} -m mdlm "$@"; }}\n'
+        "compopt() { :; }\n"  # only allowed while readline completes
+        "source <(mdlm completion bash)\n"
+        f"COMP_LINE={shlex.quote(line)}; COMP_POINT=${{#COMP_LINE}}; _mdlm\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=cwd, check=True)
+    assert ended.stderr == ""
+    return ended.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("mdlm ", ["train", "ui", "completion", "--help", "--version"]),
+        ("mdlm tr", ["train"]),
+        ("mdlm completion ", ["bash", "zsh", "fish"]),
+        ("mdlm train stri", ["stride="]),
+        ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
+        ("mdlm train stride=2 model=tr", ["transformer"]),
+        ("mdlm train model.hid", ["model.hidden="]),
+        ("mdlm train nonsense.", []),
+        ("mdlm nonsense ", []),
+    ],
+)
+def test_bash_offers_commands_groups_options_and_fields(line, expected, tmp_path):
+    assert complete(line, tmp_path) == expected
+
+
+def test_every_group_is_offered(tmp_path):
+    offered = complete("mdlm train ", tmp_path)
+    for directory in conf_directory().iterdir():
+        if directory.is_dir() and directory.name != "hydra":
+            assert f"{directory.name}=" in offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_is_valid_in_its_shell(shell, mdlm, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "script"
+    script.write_text(mdlm("completion", shell, cwd=tmp_path).out)
+    subprocess.run([shell, "-n", str(script)], check=True)

@@ -1,0 +1,207 @@
+import importlib
+import inspect
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+
+from mdlm.fingerprint import code_version, digest, git_commit
+from mdlm.system.chain import Chain
+from mdlm.system.four_state import FourState
+from mdlm.system.four_state_overdamped import FourStateOverdamped
+
+FILES = {
+    "kernels.py": "RATE = 2.0\n\n\ndef step(x):\n    return RATE * x\n",
+    "base.py": "class Base:\n    def start(self):\n        return 0.0\n",
+    "part.py": """
+from NAMEbase import Base
+
+
+class Part(Base):
+    size = 3
+
+    def run(self):
+        from NAMEkernels import step
+
+        return step(self.size)
+""",
+}
+
+
+@pytest.fixture
+def version(tmp_path, monkeypatch):
+    """The version of ``Part`` in modules with some text replaced, each time written and imported anew."""
+    numbers = count()
+
+    def of(layout, changes=(), files=FILES):
+        folder = tmp_path / str(next(numbers))
+        inside = folder / "parts" if layout == "package" else folder
+        inside.mkdir(parents=True)
+        for file, text in files.items():
+            for old, new in changes:
+                text = text.replace(old, new)
+            (inside / file).write_text(text.replace("NAME", "parts." if layout == "package" else ""))
+        if layout == "package":
+            (inside / "__init__.py").write_text("")
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(folder)
+            for name in [n for n in sys.modules if n.split(".")[0] in ("parts", "part", "base", "kernels")]:
+                patch.delitem(sys.modules, name)
+            importlib.invalidate_caches()
+            module = importlib.import_module("parts.part" if layout == "package" else "part")
+            found = code_version(module.Part)
+            for name in [n for n in sys.modules if n.split(".")[0] in ("parts", "part", "base", "kernels")]:
+                patch.delitem(sys.modules, name)
+        return found
+
+    return of
+
+
+@pytest.fixture
+def edited(monkeypatch):
+    """Makes a module look as if a line had been added to it."""
+    original = inspect.getsource
+
+    def edit(name):
+        def getsource(module):
+            return original(module) + ("\nADDED = 1\n" if module.__name__ == name else "")
+
+        monkeypatch.setattr(inspect, "getsource", getsource)
+
+    return edit
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the modules whose source was read."""
+    names, original = [], inspect.getsource
+
+    def getsource(module):
+        names.append(module.__name__)
+        return original(module)
+
+    monkeypatch.setattr(inspect, "getsource", getsource)
+    return names
+
+
+layouts = pytest.mark.parametrize("layout", ["package", "single files"])
+
+
+@layouts
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("size = 3", "size = 3  # nm"),
+        ("size = 3", "\n\n    size = (\n        3\n    )"),
+        ("class Part(Base):", 'class Part(Base):\n    """A part."""\n'),
+        ("def step(x):", 'def step(x):\n    """One step."""'),
+        ("RATE = 2.0", '"""Kernels."""\n\nRATE = 2.0'),
+    ],
+)
+def test_comments_docstrings_and_layout_do_not_count(version, layout, change):
+    assert version(layout, [change]) == version(layout)
+
+
+@layouts
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("size = 3", "size = 4"),  # the class itself
+        ("return 0.0", "return 1.0"),  # its base, in another module
+        ("RATE = 2.0", "RATE = 2.5"),  # a constant of what a method imports
+        ("RATE * x", "RATE + x"),
+    ],
+)
+def test_a_changed_constant_or_formula_counts(version, layout, change):
+    assert version(layout, [change]) != version(layout)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from parts.kernels import step",
+        "from parts import kernels",
+        "import parts.kernels",
+        "import parts.kernels as k",
+        "from .kernels import step",
+        "from . import kernels",
+    ],
+)
+def test_every_form_of_import_is_followed(version, statement):
+    files = FILES | {"part.py": f"{statement}\n\n\nclass Part:\n    pass\n"}
+    assert version("package", [("RATE = 2.0", "RATE = 2.5")], files) != version("package", files=files)
+
+
+def test_a_base_counts_wherever_it_is_imported_from(version):
+    """Through a module that only passes it on."""
+    files = FILES | {"part.py": "from NAMEhub import Base\n\n\nclass Part(Base):\n    pass\n"}
+    files |= {"hub.py": "from NAMEbase import Base\n"}
+    for layout in ("package", "single files"):
+        assert version(layout, [("return 0.0", "return 1.0")], files) != version(layout, files=files)
+
+
+def test_a_users_system_depends_on_the_code_of_its_base_in_mdlm(version, edited):
+    files = {"part.py": "from mdlm.system.chain import Chain\n\n\nclass Part(Chain):\n    pass\n"}
+    before = version("single files", files=files)
+    edited("mdlm.system.chain")
+    assert version("single files", files=files) != before
+
+
+@layouts
+def test_modules_of_other_packages_do_not_count(version, layout, read):
+    """Numpy has a version of its own; a system must not be computed anew for it."""
+    text = "import json\nimport numpy as np\nfrom mdlm import build\n\n\nclass Part(dict):\n    pass\n"
+    version(layout, files=FILES | {"part.py": text})
+    assert [name.rpartition(".")[2] for name in read] == ["part"]
+
+
+def test_the_systems_here_have_versions_of_their_own_that_do_not_change():
+    versions = [code_version(system) for system in (Chain, FourState, FourStateOverdamped)]
+    assert len(set(versions)) == 3
+    assert versions == [code_version(system) for system in (Chain, FourState, FourStateOverdamped)]
+
+
+@pytest.mark.parametrize("name", ["four_state", "four_state_kernels", "walkers", "base"])
+def test_an_edit_of_a_base_or_of_what_a_method_imports_counts(edited, name):
+    before = code_version(FourState)
+    edited(f"mdlm.system.{name}")
+    assert code_version(FourState) != before
+
+
+def test_an_edit_of_another_system_does_not_count(edited):
+    before = code_version(FourState)
+    edited("mdlm.system.chain")
+    assert code_version(FourState) == before
+
+
+def test_a_digest_tells_values_apart_and_not_orders():
+    assert digest({"a": 1, "b": (1, 2)}) == digest({"b": [1, 2], "a": 1})
+    assert len({digest({"a": value}) for value in (1, 1.0, "1", None, [1], True)}) == 6
+
+
+def git(directory, *arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    command = ["git", "-C", str(directory), *identity, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_commit_is_named_and_marked_where_files_differ_from_it(tmp_path):
+    git(tmp_path, "init")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "--no-gpg-sign", "-m", "first")
+    (tmp_path / "below").mkdir()
+    head = git(tmp_path, "rev-parse", "HEAD")
+    assert git_commit(tmp_path / "below") == head
+    (tmp_path / "new").write_text("not under version control")
+    assert git_commit(tmp_path) == head
+    (tmp_path / "a").write_text("2")
+    assert git_commit(tmp_path) == head + "+"
+
+
+def test_there_is_no_commit_outside_a_repository_or_without_git(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_commit(tmp_path) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit(tmp_path) is None

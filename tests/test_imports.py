@@ -1,0 +1,169 @@
+"""Imports go one way: cli -> experiment -> the parts -> trajectory. The table below is the rule."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mdlm"
+
+BASIS = {"trajectory", "progress"}
+ALLOWED = {
+    "__init__": set(),
+    "trajectory": set(),
+    "progress": set(),
+    "fingerprint": set(),
+    "build": set(),
+    "store": BASIS | {"fingerprint"},
+    "tracking": BASIS,
+    # the parts: themselves, the basis, and at most another part's base
+    "system": BASIS,
+    "features": BASIS,
+    "partition": BASIS,
+    "recrossing": BASIS,
+    "model": BASIS,
+    "training": BASIS | {"model.base"},
+    "sampling": BASIS | {"model.base"},
+    "kinetics": BASIS | {"system.base"},
+    # above the parts
+    "experiment": BASIS
+    | {"", "build", "fingerprint", "store", "tracking", "report.run_folder"}
+    | {"system.base", "features.base", "partition.base", "recrossing.base", "model.base"}
+    | {"training.training", "training.evaluate", "sampling.sampling", "kinetics.compare", "kinetics.comparison"},
+    "report": BASIS | {"kinetics.comparison"},
+}
+"""What each module, or each module of a package, may import of mdlm besides its own package; a dotted name is that
+one module. Modules not listed stand at the top: nothing listed imports them."""
+
+LIGHT = {"torch", "numpy", "numba", "safetensors"}
+"""All that models, training and sampling need, so that a model can be used without the rest."""
+
+HEAVY_OR_FOREIGN = ("hydra", "omegaconf", "deeptime", "mlflow", "pydantic", "matplotlib", "scipy", "pandas")
+
+
+def modules():
+    """Dotted name inside mdlm and syntax tree of every file; a package goes by its own name."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        yield name, ast.parse(path.read_text())
+
+
+def imports(tree):
+    """Full names a file imports when it runs; what only a type checker sees does not count.
+
+    ``from mdlm import build`` is an import of mdlm.build, ``from mdlm import __version__`` one of mdlm.
+    """
+
+    class Collector(ast.NodeVisitor):
+        def __init__(self):
+            self.names = set()
+
+        def visit_If(self, node):
+            if ast.unparse(node.test).rpartition(".")[2] != "TYPE_CHECKING":
+                self.generic_visit(node)
+
+        def visit_Import(self, node):
+            self.names.update(alias.name for alias in node.names)
+
+        def visit_ImportFrom(self, node):
+            assert not node.level, "imports are absolute here"
+            for alias in node.names:
+                inside = PACKAGE.parent.joinpath(*node.module.split("."), alias.name)
+                is_module = node.module.startswith("mdlm") and (inside.is_dir() or inside.with_suffix(".py").is_file())
+                self.names.add(f"{node.module}.{alias.name}" if is_module else node.module)
+
+    collector = Collector()
+    collector.visit(tree)
+    return collector.names
+
+
+MODULES = {name: imports(tree) for name, tree in modules()}
+
+
+def of_mdlm(names):
+    return {name.partition(".")[2] for name in names if name.split(".")[0] == "mdlm"}
+
+
+def outside(names):
+    """Top-level packages that are neither mdlm nor Python's own."""
+    return {name.split(".")[0] for name in names} - {"mdlm"} - sys.stdlib_module_names
+
+
+def wrong_arrows(module, names):
+    """What a module imports of mdlm against the table."""
+    own = module.split(".")[0]
+    if own not in ALLOWED:
+        return set() if own.startswith("cli") or own == "__main__" else {n for n in of_mdlm(names) if n[:3] == "cli"}
+    return {n for n in of_mdlm(names) if n.split(".")[0] != own and n not in ALLOWED[own]}
+
+
+def test_the_walk_sees_what_is_there():
+    """Or every test below would pass on nothing."""
+    assert {"trajectory", "cli", "experiment", "model.lstm", "training", "system.chain"} <= MODULES.keys()
+    assert "mdlm.model.base" in MODULES["model.lstm"]
+    assert "mdlm.training.checkpoint" in MODULES["training.training"]  # from mdlm.training import checkpoint
+    assert "mdlm.system.chain_kernels" in MODULES["system.chain"]  # inside a method
+    assert "hydra" in MODULES["cli"]
+    assert "mdlm.experiment" not in MODULES["report.table"]  # for type checkers only
+    assert ALLOWED.keys() <= {name.split(".")[0] for name in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module):
+    assert not wrong_arrows(module, MODULES[module])
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("trajectory", "mdlm.model.base"),
+        ("partition.wells", "mdlm.features.columns"),
+        ("training.training", "mdlm.model.lstm"),
+        ("kinetics.msm", "mdlm.system.chain"),
+        ("model.base", "mdlm.experiment"),
+        ("experiment", "mdlm.cli"),
+        ("study.table", "mdlm.cli_help"),
+    ],
+)
+def test_an_arrow_that_runs_back_would_be_found(module, name):
+    assert wrong_arrows(module, {name, "numpy"}) == {name.removeprefix("mdlm.")}
+
+
+def test_only_the_command_line_touches_hydra():
+    using = {name for name, names in MODULES.items() if outside(names) & {"hydra", "omegaconf"}}
+    assert using
+    assert all(name.startswith("cli") for name in using)
+
+
+def test_only_tracking_imports_mlflow():
+    assert {name for name, names in MODULES.items() if "mlflow" in outside(names)} == {"tracking"}
+
+
+@pytest.mark.parametrize("part", ["model", "training", "sampling"])
+def test_models_training_and_sampling_need_little_besides_torch(part):
+    for name, names in MODULES.items():
+        if name.split(".")[0] == part:
+            assert outside(names) <= LIGHT
+
+
+def loaded_by(*names):
+    """Top-level modules in a fresh interpreter after these imports."""
+    code = f"import {', '.join(names)}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    return set(done.stdout.split())
+
+
+def test_models_training_and_sampling_load_none_of_the_rest():
+    names = [f"mdlm.{name}" for name in MODULES if name.split(".")[0] in ("model", "training", "sampling")]
+    loaded = loaded_by(*names)
+    assert {"torch", "safetensors"} <= loaded
+    assert not loaded & set(HEAVY_OR_FOREIGN)
+
+
+def test_the_command_line_starts_without_anything_heavy():
+    loaded = loaded_by("mdlm.cli")
+    assert "mdlm" in loaded
+    assert not loaded & {"torch", "numpy", "numba", *HEAVY_OR_FOREIGN}
