@@ -68,13 +68,16 @@ def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa:
     for name in values:
         if name not in known:
             raise ConfigError(f"{_join(path, name)} is no option of {target.__name__}{suggestion(name, known)}")
+    for name, kind in get_type_hints(target).items():
+        if isinstance(values.get(name), bool) and kind in (int, float):  # Python would take it for 0 or 1
+            raise ConfigError(f"{_join(path, name)} ({values[name]}) must be a number")
     try:
         return TypeAdapter(with_config(ConfigDict(arbitrary_types_allowed=True))(target)).validate_python(values)
     except ValidationError as error:
         location, first = _clearest(error.errors(include_url=False), values)
         where = _join(path, *location)
         if first["type"] == "value_error":
-            raise ConfigError(f"{where}: {first['ctx']['error']}" if where else str(first["ctx"]["error"])) from None
+            raise ConfigError(_join(where, str(first["ctx"]["error"]))) from None  # it begins with the field's name
         if first["type"] == "missing":
             raise ConfigError(f"{where} is missing") from None
         raise ConfigError(f"{where} ({first['input']!r}): {_lower_first(first['msg'])}") from None

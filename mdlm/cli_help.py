@@ -100,9 +100,13 @@ def group_defaults(conf: Path) -> dict[str, str]:
 
 
 def options(group: str, directories: list[Path]) -> dict[str, str]:
-    """The options of a group with the first line of their files, which says what they are."""
+    """The options of a group with the first comment line of their files, which says what they are."""
     files = [file for directory in directories for file in sorted((directory / group).glob("*.yaml"))]
-    return {file.stem: file.read_text().partition("\n")[0].lstrip("# ") for file in files}
+    found = {}
+    for file in files:
+        lines = (line for line in file.read_text().splitlines() if not line.startswith("# @package"))
+        found[file.stem] = next(lines, "").lstrip("# ")
+    return found
 
 
 def plain_fields(conf: Path) -> Iterator[tuple[str, str, str]]:

@@ -17,6 +17,8 @@ import pytest
 
 from mdlm.cli import main
 
+collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
+
 TINY = [
     "system=chain",
     "system.n_trajectories=10",

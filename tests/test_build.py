@@ -83,7 +83,7 @@ def test_what_has_no_target_stays_as_it_is():
         (LSTM | {"hidden": "many"}, "model.hidden ('many'): input should be a valid integer, unable to parse"),
         (LSTM | {"hidden": 1.5}, "model.hidden (1.5): input should be a valid integer, got a number with a fractional"),
         (LSTM | {"hidden": None}, "model.hidden (None): input should be a valid integer"),
-        (LSTM | {"hidden": 0}, "model: hidden (0) must be at least 1"),
+        (LSTM | {"hidden": 0}, "model.hidden (0) must be at least 1"),
         (LSTM | {"hiden": 8}, "model.hiden is no option of LSTMConfig; did you mean hidden?"),
         (LSTM | {"q": 8}, "model.q is no option of LSTMConfig; there are embedding, hidden, layers, dropout"),
         ({k: v for k, v in LSTM.items() if k != "layers"}, "model.layers is missing"),
@@ -128,7 +128,7 @@ def test_the_place_inside_nested_parts_is_named(changes, message):
 
 
 def test_the_place_in_a_list_is_named():
-    with pytest.raises(ConfigError, match=r"^parts\[1\]: hidden \(0\) must be at least 1$"):
+    with pytest.raises(ConfigError, match=r"^parts\[1\].hidden \(0\) must be at least 1$"):
         build({"parts": [LSTM, LSTM | {"hidden": 0}]})
 
 
@@ -176,10 +176,10 @@ def test_every_group_has_options():
 @pytest.mark.parametrize(
     ("group", "key", "value", "message"),
     [
-        ("system", "n_walkers", 0, "system: n_walkers (0)"),
+        ("system", "n_walkers", 0, "system.n_walkers (0)"),
         ("training", "learning_rate", "fast", "training.learning_rate ('fast'): input should be a valid number"),
         ("training", "precision", "half", "training.precision ('half'): input should be"),
-        ("training", "device", "gpu", "training: device (gpu) must be auto, cpu, cuda or cuda:N"),
+        ("training", "device", "gpu", "training.device (gpu) must be auto, cpu, cuda or cuda:N"),
         ("sampling", "chain_lenght", 5, "sampling.chain_lenght is no option of Sampling; did you mean chain_length?"),
     ],
 )

@@ -144,6 +144,7 @@ def _training(figure: Figure, outcome: Outcome) -> None:
     entropy = outcome.comparison.markov_entropy_rate
     axes.axhline(entropy, color=MARKOV, linestyle=":", linewidth=1, label="Markov entropy rate")
     axes.axvline(outcome.fitted.best_epoch, color="0.7", linewidth=0.8, zorder=0)
+    axes.set_yscale("log")  # the first epoch is far above the others
     axes.set_xlabel("epoch; the grey line marks the model kept")
     axes.set_ylabel("negative log-likelihood (nats/token)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -72,8 +72,8 @@ class Training:
         check_at_least(2, context_length=self.context_length)
         check_at_least(0, weight_decay=self.weight_decay)
         for name in ("learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0 and finite")
         if not 0 <= self.warmup_fraction <= 1:
             raise ValueError(f"warmup_fraction ({self.warmup_fraction:g}) must lie in [0, 1]")
         for name in ("batching", "precision", "support"):

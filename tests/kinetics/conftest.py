@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
+
 
 def draw_chain(transition_matrix, n_pieces, n_frames, seed):
     """Independent pieces of a Markov chain, started from its stationary distribution."""
