@@ -153,12 +153,12 @@ def test_a_store_that_fails_during_the_run_says_how_to_go_on(tracking, tmp_path)
 
 def test_a_failing_run_of_the_command_line_is_failed_in_mlflow(mdlm, tiny, mlflow_store, tmp_path):
     words = ["train", *tiny, f"tracking.directory={mlflow_store}", "tracking.experiment=failing"]
-    ended = mdlm(*words, "training.learning_rate=1e30", "hydra.run.dir=run", cwd=tmp_path)
+    ended = mdlm(*words, "kinetics.sets={a: [0], b: [9]}", "hydra.run.dir=run", cwd=tmp_path)
     assert ended.code != 0
-    assert "lower training.learning_rate (1e+30)" in ended.err.splitlines()[-1]
+    assert "sets hold state 9" in ended.err.splitlines()[-1]
     (written,) = runs_of(mlflow_store, "failing")
     assert written.info.status == "FAILED"
-    assert "the loss became nan" in written.data.tags["error"]
+    assert "sets hold state 9" in written.data.tags["error"]
 
 
 @pytest.mark.slow
