@@ -116,6 +116,7 @@ class Experiment:
         self._check_lengths(thinned, header.frame_time * self.stride, header.time_unit)
         with _named("training"):
             self.training.check(thinned.train)
+            self.training.check_model(self.model)
         with _named("tracking"):
             self.tracking.check()
         _check_writable(self.cache_dir, "cache_dir")

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +25,8 @@ class LanguageModel(nn.Module, ABC):
 
     Attributes:
         n_states: Size of the alphabet, V.
-        recurrent: Whether the carried state is the model's only memory, so that training should carry it too.
     """
 
-    recurrent: ClassVar[bool]
     forbidden_VV: Tensor
 
     def __init__(self, n_states: int) -> None:
@@ -83,6 +80,11 @@ class CountedModel(LanguageModel):
 @dataclass(frozen=True)
 class ModelConfig(ABC):
     """The hyper-parameters of a model; ``build`` makes one for an alphabet."""
+
+    @property
+    def reach(self) -> int:
+        """Frames over which one layer looks back directly; training must show it all those distances."""
+        return 1
 
     @abstractmethod
     def build(self, n_states: int) -> LanguageModel:

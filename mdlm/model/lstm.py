@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -46,8 +45,6 @@ class LSTMConfig(ModelConfig):
 
 class LSTM(LanguageModel):
     """The network of Tsai, Kuo & Tiwary, Nat. Commun. 11, 5115 (2020), with any number of layers."""
-
-    recurrent: ClassVar[bool] = True
 
     def __init__(self, config: LSTMConfig, n_states: int) -> None:
         super().__init__(n_states)

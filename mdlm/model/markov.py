@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,8 +40,6 @@ class Markov(CountedModel):
     A context of the last k states that never occurred in training backs off to the last k-1, and so on down to
     the populations. A jump never seen after its context has probability zero.
     """
-
-    recurrent: ClassVar[bool] = True
 
     def __init__(self, config: MarkovConfig, n_states: int) -> None:
         super().__init__(n_states)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +43,11 @@ class TransformerConfig(ModelConfig):
         if self.width % (2 * self.heads):
             raise ValueError(f"width ({self.width}) must be a multiple of 2 * heads ({2 * self.heads})")
 
+    @property
+    def reach(self) -> int:
+        """The attention window."""
+        return self.window
+
     def build(self, n_states: int) -> Transformer:
         """A Transformer over ``n_states`` states."""
         return Transformer(self, n_states)
@@ -55,8 +59,6 @@ class Transformer(LanguageModel):
     Keys are kept unrotated and positions counted within the window, so a chain of any length sees only positions
     met in training, and one long `forward` equals any number of shorter ones.
     """
-
-    recurrent: ClassVar[bool] = False
 
     def __init__(self, config: TransformerConfig, n_states: int) -> None:
         super().__init__(n_states)

@@ -38,8 +38,8 @@ class Training:
     """How a model is trained.
 
     Attributes:
-        batching: ``streams`` (contiguous runs, state carried), ``windows`` (random starts, fresh state), or
-            ``auto``: streams for a recurrent model, windows for any other.
+        batching: ``streams`` (contiguous runs, state carried) or ``windows`` (random starts, fresh state: the way
+            published codes train, which loses the slow process).
         context_length: Tokens per window, or per chunk of truncated back-propagation through time.
         batch_size: Windows, or streams side by side.
         max_epochs: An epoch is as many tokens as the training data hold.
@@ -54,7 +54,7 @@ class Training:
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
     """
 
-    batching: Literal["auto", "streams", "windows"]
+    batching: Literal["streams", "windows"]
     context_length: int
     batch_size: int
     max_epochs: int
@@ -100,12 +100,6 @@ class Training:
             return bool(torch.cuda.is_bf16_supported())
         return _cpu_has_bfloat16()
 
-    def batching_of(self, model: LanguageModel) -> Literal["streams", "windows"]:
-        """``batching`` with ``auto`` resolved for this model."""
-        if self.batching == "auto":
-            return "streams" if model.recurrent else "windows"
-        return self.batching
-
     def check(self, lengths: tuple[int, ...]) -> None:
         """Raise `ValueError` where training pieces of these lengths hold no window of ``context_length``."""
         longest = max(lengths)
@@ -113,6 +107,14 @@ class Training:
             raise ValueError(
                 f"context_length ({self.context_length}) must be below the longest training trajectory, "
                 f"{longest} frames after the stride"
+            )
+
+    def check_model(self, config: ModelConfig) -> None:
+        """Raise `ValueError` where windows are too short for the distances a model will look back over."""
+        if self.batching == "windows" and self.context_length < config.reach:
+            raise ValueError(
+                f"context_length ({self.context_length}) must be at least the model's window ({config.reach}) with "
+                "batching=windows: the model would sample over distances it never met in training"
             )
 
     def fit(
@@ -138,6 +140,7 @@ class Training:
             The model of the best validation loss, in evaluation mode.
         """
         self.check(tokens.train.lengths)
+        self.check_model(config)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = config.build(tokens.train.n_states).to(self.torch_device())
@@ -217,7 +220,7 @@ class _Run:
         self.best_path, self.last_path = directory / "best.safetensors", directory / "last.safetensors"
         self.identity = json.loads(json.dumps(identity))  # as it will be read back: tuples are lists
         device = training.torch_device()
-        self.batching = training.batching_of(model)
+        self.batching = training.batching
         make = Streams if self.batching == "streams" else Windows
         self.batches = make(tokens.train.pieces, training.context_length, training.batch_size, device)
         self.n_steps = training.max_epochs * self.batches.n_batches

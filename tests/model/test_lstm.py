@@ -48,7 +48,3 @@ def test_dropout_acts_while_training_only():
     tokens = torch.zeros(1, 10, dtype=torch.int64)
     assert not torch.equal(model.train()(tokens)[0], model(tokens)[0])
     assert torch.equal(model.eval()(tokens)[0], model(tokens)[0])
-
-
-def test_the_state_is_its_only_memory():
-    assert LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0).build(3).recurrent

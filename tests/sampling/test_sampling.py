@@ -22,8 +22,6 @@ def sampling(**changes):
 class Constant(LanguageModel):
     """The same logits after every history; has no parameters."""
 
-    recurrent = True
-
     def __init__(self, logits):
         super().__init__(len(logits))
         self.logits = torch.tensor(logits)

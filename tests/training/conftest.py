@@ -23,7 +23,7 @@ def training():
 
     def make(**changes):
         fields = {
-            "batching": "auto",
+            "batching": "streams",
             "context_length": 10,
             "batch_size": 8,
             "max_epochs": 4,

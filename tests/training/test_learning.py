@@ -18,8 +18,6 @@ BIT_EVERY, FILLER, MARKER = 60, 2, 3
 class Latch(LanguageModel):
     """Remembers the last 0 or 1 it saw, for ever; a table of logits for each token and memory is all it learns."""
 
-    recurrent = True
-
     def __init__(self, n_states):
         super().__init__(n_states)
         self.table = nn.Embedding(3 * n_states, n_states)

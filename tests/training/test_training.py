@@ -45,7 +45,7 @@ def optimiser_of(monkeypatch):
         ({"learning_rate": 0.0}, r"learning_rate \(0\) must be above 0 and finite"),
         ({"gradient_clip": float("nan")}, r"gradient_clip \(nan\) must be above 0 and finite"),
         ({"warmup_fraction": 1.5}, r"warmup_fraction \(1.5\) must lie in \[0, 1\]"),
-        ({"batching": "stream"}, r"batching \(stream\) must be one of auto, streams, windows"),
+        ({"batching": "stream"}, r"batching \(stream\) must be one of streams, windows"),
         ({"precision": "bf16"}, r"precision \(bf16\) must be one of auto, float32, bfloat16"),
         ({"support": "some"}, r"support \(some\) must be one of seen, all"),
         ({"device": "gpu"}, r"device \(gpu\) must be auto, cpu, cuda or cuda:N"),
@@ -70,11 +70,14 @@ def test_a_context_longer_than_every_trajectory_is_refused(training, tokens, tmp
     training(context_length=399).check((400, 301))
 
 
-def test_batching_follows_the_kind_of_memory_unless_told_otherwise(training):
-    recurrent, attention = LSTM.build(3), TRANSFORMER.build(3)
-    assert [training().batching_of(model) for model in (recurrent, attention)] == ["streams", "windows"]
-    assert training(batching="windows").batching_of(recurrent) == "windows"
-    assert training(batching="streams").batching_of(attention) == "streams"
+def test_windows_shorter_than_the_attention_window_are_refused(training, tokens, tmp_path):
+    """Otherwise sampling would attend over distances that training never showed."""
+    config = TransformerConfig(width=8, heads=2, layers=1, window=6, dropout=0.0)
+    message = r"^context_length \(5\) must be at least the model's window \(6\) with batching=windows"
+    with pytest.raises(ValueError, match=message):
+        training(batching="windows", context_length=5).fit(config, tokens(), 0, tmp_path, {})
+    training(batching="windows", context_length=6).check_model(config)
+    training(batching="streams", context_length=5).check_model(config)
 
 
 def test_the_learning_rate_reaches_the_optimiser_and_follows_the_schedule(training, tokens, tmp_path, optimiser_of):
