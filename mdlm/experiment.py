@@ -211,10 +211,10 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """A short name for the run table."""
-        parts = (self.system, self.features, self.partition, self.model)
-        names = [type(part).__module__.rpartition(".")[2] for part in parts]
-        return "-".join([*names, f"stride{self.stride}", f"seed{self.seed}"])
+        """A short name for the run table, what differs most often first: the table cuts long ones."""
+        parts = (self.model, self.partition, self.features, self.system)
+        model, *rest = [type(part).__module__.rpartition(".")[2] for part in parts]
+        return "-".join([model, f"seed{self.seed}", f"stride{self.stride}", *rest])
 
 
 def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Dtraj]) -> dict[str, float]:

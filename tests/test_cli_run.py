@@ -114,7 +114,7 @@ def test_no_temporary_file_is_left(finished):
 
 def test_the_written_configuration_builds_the_same_experiment(finished):
     config = yaml.safe_load((finished[0] / "run" / "config.yaml").read_text())
-    assert build(config).name == "chain-coordinates-labels-lstm-stride1-seed0"
+    assert build(config).name == "lstm-seed0-stride1-labels-coordinates-chain"
 
 
 def test_the_written_configuration_runs_again_and_gives_the_same_numbers(mdlm, tracked):

@@ -46,7 +46,7 @@ def test_every_resolved_value_is_a_parameter(run, finished):
 def test_a_run_is_flat_named_and_carries_its_verdict(run, finished):
     tags = run.data.tags
     assert "mlflow.parentRunId" not in tags
-    assert run.info.run_name == "chain-coordinates-labels-lstm-stride1-seed0"
+    assert run.info.run_name == "lstm-seed0-stride1-labels-coordinates-chain"
     assert run.info.status == "FINISHED"
     assert tags["verdict"] == json.loads((finished[0] / "run" / "metrics.json").read_text())["verdict"]
     assert tags["run_folder"] == str(finished[0] / "run")

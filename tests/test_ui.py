@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason=f"no browser found (looked for {', '.join(BROWSERS)})"),
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="counts processes in /proc"),
 ]
-NAME = "chain-coordinates-labels-lstm-stride1-seed0"
+NAME = "lstm-seed0-stride1-labels-coordinates-chain"
 
 
 class _Text(HTMLParser):
