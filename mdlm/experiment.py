@@ -130,11 +130,11 @@ class Experiment:
                 )
         lag = round(self.kinetics.lag_time / token_time)
         longest = max(lengths.train)
-        for name, frames in (("training trajectory", longest), ("chain_length", self.sampling.chain_length)):
+        for name, frames in (("longest training trajectory", longest), ("chain_length", self.sampling.chain_length)):
             if lag >= frames:
                 raise ValueError(
                     f"kinetics.lag_time ({self.kinetics.lag_time:g} {unit}, {lag} tokens) must be shorter than "
-                    f"the {'longest ' if frames == longest else ''}{name}, {frames} tokens"
+                    f"the {name}, {frames} tokens"
                 )
 
     def run(self, directory: Path, config: Mapping[str, Any]) -> Outcome:
@@ -236,7 +236,7 @@ def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Dtraj]) -> dict[str, 
 def _tags() -> dict[str, str]:
     """What the run was made with."""
     tags = {"mdlm": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "deeptime", "numba", "hydra-core"):
+    for package in ("torch", "numpy", "scipy", "numba", "hydra-core"):
         try:
             tags[package] = version(package)
         except PackageNotFoundError:

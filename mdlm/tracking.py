@@ -30,8 +30,6 @@ LONGEST_PARAMETER = 6000  # characters the store takes
 class Tracker:
     """Where one run is written down; this one writes nothing."""
 
-    url: str | None = None
-
     def curve(self, points: Sequence[Mapping[str, float]]) -> None:
         """Write a training curve: one mapping per epoch, with its number under ``epoch``."""
 

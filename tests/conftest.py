@@ -32,6 +32,19 @@ TINY = [
 UNSET = ("MDLM_CACHE_DIR", "MDLM_MLFLOW_DIR", "MDLM_DEBUG", "MLFLOW_TRACKING_URI")
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """The models of the tests are tiny, and threads that wait for each other cost more than they share."""
+    torch = sys.modules.get("torch")  # a test that does without it must not wait for it
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""

@@ -1,20 +1,10 @@
 import numpy as np
 import pytest
-import torch
 
 from mdlm.training.training import Training
 from mdlm.trajectory import Dtraj, Split
 
 collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """These models are tiny, and threads that wait for each other cost more than they share."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
