@@ -105,9 +105,11 @@ class Experiment:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed ({self.seed}) must be at least 0 and below 2^63")
         with _named("features"):
-            columns = self.features.columns_of(header.columns)
+            described = self.features.header_of(header)
         with _named("partition"):
-            self.partition.check(columns)
+            self.partition.check(described)
+        with _named("recrossing"):
+            self.recrossing.check(described, self.partition)
         with _named("kinetics"):
             self.kinetics.check(header.frame_time, self.stride, header.time_unit)
         lengths = [np.broadcast_to(np.int8(0), length) for length in header.lengths]
@@ -158,7 +160,8 @@ class Experiment:
             features = self.features.fit(parts.train)
             described = parts.map(features.transform)
             discretiser = self.partition.fit(described.train)
-            states = described.map(lambda part: self.recrossing.treat(discretiser.assign(part)))
+            treatment = self.recrossing.fit(discretiser, described.train)
+            states = described.map(lambda part: treatment.treat(discretiser.assign(part), part))
             tokens = states.map(lambda part: part.strided(self.stride))
             fitted = self._train(tokens, directory, parameters)
             sampled = self._sample(fitted, tokens.test)

@@ -131,6 +131,11 @@ class Trajectory(Clocked):
     pieces: tuple[FloatArray, ...]
     columns: tuple[str, ...]
 
+    @property
+    def header(self) -> Header:
+        """What was known of it before it existed."""
+        return Header(self.columns, self.lengths, self.frame_time, self.time_unit)
+
     def check(self) -> Self:
         """Return ``self``; raise `ValueError` at the first value that is not finite."""
         for number, piece in enumerate(self.pieces):

@@ -24,7 +24,7 @@ class Halved(Discretiser):
 @dataclass(frozen=True, kw_only=True)
 class Halves(Partition):
     above: float
-    def check(self, columns):
+    def check(self, header):
         pass
     def fit(self, train):
         return Halved(train.columns, ("low", "high"), self.above)

@@ -22,7 +22,7 @@ ALLOWED = {
     "system": BASIS,
     "features": BASIS,
     "partition": BASIS,
-    "recrossing": BASIS,
+    "recrossing": BASIS | {"partition.base"},
     "model": BASIS,
     "training": BASIS | {"model.base"},
     "sampling": BASIS | {"model.base"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
-from mdlm.trajectory import Trajectory
+from mdlm.trajectory import Header, Trajectory
 
 
 class FittedFeatures(ABC):
@@ -21,11 +21,14 @@ class Features(ABC):
     """A way to describe frames."""
 
     @abstractmethod
-    def columns_of(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """Names of the features made from a system's ``columns``, known before anything is computed.
+    def header_of(self, header: Header) -> Header:
+        """The described trajectories' header, known before anything is computed.
+
+        Args:
+            header: Of the system's trajectories.
 
         Raises:
-            ValueError: A column that is needed is not among ``columns``.
+            ValueError: A column that is needed is not there, or a time does not fit the clock.
         """
 
     @abstractmethod

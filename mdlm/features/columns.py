@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mdlm.features.base import Features, SelectedColumns, check_available
-from mdlm.trajectory import Trajectory
+from mdlm.trajectory import Header, Trajectory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +24,10 @@ class Columns(Features):
         if len(set(self.columns)) < len(self.columns):
             raise ValueError(f"columns ({', '.join(self.columns)}) must name each column once")
 
-    def columns_of(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+    def header_of(self, header: Header) -> Header:
         """The named columns, once each of them is known to exist."""
-        check_available(self.columns, columns)
-        return self.columns
+        check_available(self.columns, header.columns)
+        return replace(header, columns=self.columns)
 
     def fit(self, train: Trajectory) -> SelectedColumns:
         """Nothing to learn."""

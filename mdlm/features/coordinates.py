@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mdlm.features.base import Features, SelectedColumns
-from mdlm.trajectory import Trajectory
+from mdlm.trajectory import Header, Trajectory
 
 
 @dataclass(frozen=True)
 class Coordinates(Features):
     """Every column of the system, unchanged."""
 
-    def columns_of(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """The same columns."""
-        return columns
+    def header_of(self, header: Header) -> Header:
+        """The same header."""
+        return header
 
     def fit(self, train: Trajectory) -> SelectedColumns:
         """Nothing to learn."""

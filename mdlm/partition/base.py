@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlm.trajectory import Dtraj, FloatArray, IntArray, Trajectory
+from mdlm.trajectory import Dtraj, FloatArray, Header, IntArray, Trajectory
 
 CHUNK_FRAMES = 2**18  # bounds the temporary arrays of an assignment, whatever the length of a trajectory
 
@@ -37,6 +38,20 @@ class Discretiser(ABC):
     def states(self, frames: FloatArray) -> IntArray:
         """State of each of some frames, given as an array of shape ``(n_frames, n_columns)``."""
 
+    def distance(self, frames: FloatArray) -> FloatArray:
+        """Distance of each frame to the centre of its own state, shape ``(n_frames,)``.
+
+        Only of partitions with `Partition.has_centres`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no centres")
+
+    def membership(self, frames: FloatArray) -> FloatArray:
+        """Degree, from 0 to 1, to which each frame belongs to its own state, shape ``(n_frames,)``.
+
+        Only of partitions with `Partition.has_memberships`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no memberships")
+
     def assign(self, trajectory: Trajectory) -> Dtraj:
         """State of every frame; pieces and clock stay as they are.
 
@@ -60,9 +75,14 @@ class Discretiser(ABC):
 class Partition(ABC):
     """A way to divide feature space into states."""
 
+    has_centres: ClassVar[bool] = False
+    """Whether its states have centres, so that `Discretiser.distance` can be asked for."""
+    has_memberships: ClassVar[bool] = False
+    """Whether a frame belongs to its state by degrees, so that `Discretiser.membership` can be asked for."""
+
     @abstractmethod
-    def check(self, columns: tuple[str, ...]) -> None:
-        """Raise `ValueError` where this partition cannot work on these feature columns; cheap."""
+    def check(self, header: Header) -> None:
+        """Raise `ValueError` where this partition cannot work on these described trajectories; cheap."""
 
     @abstractmethod
     def fit(self, train: Trajectory) -> Discretiser:

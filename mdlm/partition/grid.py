@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from mdlm.partition.base import Discretiser, Partition, chunks
-from mdlm.trajectory import FloatArray, IntArray, Trajectory
+from mdlm.trajectory import FloatArray, Header, IntArray, Trajectory
 
 Number = TypeVar("Number", int, float)
 
@@ -98,9 +98,9 @@ class Grid(Partition):
             if not -math.inf < first < last < math.inf:
                 raise ValueError(f"high ({self.high}) must exceed low ({self.low}), and both be finite")
 
-    def check(self, columns: tuple[str, ...]) -> None:
+    def check(self, header: Header) -> None:
         """The number of edges must fit the number of features, and the cells be countable."""
-        shape = self._bins(len(columns)).shape
+        shape = self._bins(len(header.columns)).shape
         if not 2 <= math.prod(shape) < 2**62:
             raise ValueError(f"n_bins ({self.n_bins}) makes {math.prod(shape):.3g} cells; 2 to 4e18 are allowed")
 
@@ -110,7 +110,7 @@ class Grid(Partition):
         Raises:
             ValueError: All training frames lie in one cell.
         """
-        self.check(train.columns)
+        self.check(train.header)
         bins = self._bins(len(train.columns))
         found = [np.unique(bins.cells(piece[chunk])) for piece in train.pieces for chunk in chunks(len(piece))]
         visited = np.unique(np.concatenate(found))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdlm.partition.base import Discretiser, Partition, chunks
-from mdlm.trajectory import FloatArray, IntArray, Trajectory
+from mdlm.trajectory import FloatArray, Header, IntArray, Trajectory
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ class Labels(Partition):
         if self.n_states is not None and self.n_states < 2:
             raise ValueError(f"n_states ({self.n_states}) must be at least 2, or null to read it from training")
 
-    def check(self, columns: tuple[str, ...]) -> None:
+    def check(self, header: Header) -> None:
         """There must be one column."""
-        if len(columns) != 1:
-            raise ValueError(f"partition labels needs one feature that holds state indices, not {', '.join(columns)}")
+        if len(header.columns) != 1:
+            columns = ", ".join(header.columns)
+            raise ValueError(f"partition labels needs one feature that holds state indices, not {columns}")
 
     def fit(self, train: Trajectory) -> GivenStates:
         """Find the size of the alphabet and check every training label.
@@ -55,7 +56,7 @@ class Labels(Partition):
         Raises:
             ValueError: A label is no state index, or training visits only one state.
         """
-        self.check(train.columns)
+        self.check(train.header)
         largest = max(float(piece.max()) for piece in train.pieces)
         n_states = self.n_states or int(largest) + 1
         if n_states < 2:

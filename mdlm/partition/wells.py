@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from mdlm.partition.base import Discretiser, Partition
-from mdlm.trajectory import FloatArray, IntArray, Trajectory
+from mdlm.trajectory import FloatArray, Header, IntArray, Trajectory
 
 
 @dataclass(frozen=True)
 class NearestWell(Discretiser):
-    """The state is the nearest centre.
+    """The state is the nearest centre or, beyond ``radius`` of all of them, one more: between the wells.
 
     Attributes:
-        centres: Shape ``(n_states, n_columns)``.
+        centres: Shape ``(n_wells, n_columns)``.
+        radius: Of every well, in the unit of the features; infinite where there is nothing between them.
     """
 
     centres: FloatArray
+    radius: float
 
     def states(self, frames: FloatArray) -> IntArray:
-        """Index of the nearest centre of each frame; of two equally near, the first."""
-        squared = ((frames[:, None, :] - self.centres[None]) ** 2).sum(axis=2)
-        return np.asarray(squared.argmin(axis=1))
+        """Index of the nearest centre of each frame, of two equally near the first; the last state is between."""
+        squared = self._squared(frames)
+        nearest = squared.argmin(axis=1)
+        nearest[squared.min(axis=1) > self.radius**2] = len(self.centres)
+        return np.asarray(nearest)
+
+    def distance(self, frames: FloatArray) -> FloatArray:
+        """Distance to the nearest centre."""
+        return np.asarray(np.sqrt(self._squared(frames).min(axis=1)))
+
+    def _squared(self, frames: FloatArray) -> FloatArray:
+        return np.asarray(((frames[:, None, :] - self.centres[None]) ** 2).sum(axis=2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +45,14 @@ class Wells(Partition):
 
     Attributes:
         centres: For each column, the coordinate of every well. Columns that are not features are ignored.
+        radius: Frames farther than this from every centre are in no well but in a state of their own,
+            "between", where training has such frames. None: the nearest well, however far.
     """
 
+    has_centres: ClassVar[bool] = True
+
     centres: dict[str, tuple[float, ...]]
+    radius: float | None = None
 
     def __post_init__(self) -> None:
         if not self.centres:
@@ -47,9 +65,12 @@ class Wells(Partition):
             raise ValueError(f"centres ({given}) must give every column the same number of wells, at least 2")
         if not np.isfinite(list(self.centres.values())).all():
             raise ValueError(f"centres ({self.centres}) must be finite")
+        if self.radius is not None and not 0 < self.radius < math.inf:
+            raise ValueError(f"radius ({self.radius:g}) must be above 0 and finite, or null")
 
-    def check(self, columns: tuple[str, ...]) -> None:
+    def check(self, header: Header) -> None:
         """Every feature column needs centres, and no two wells may coincide in the columns present."""
+        columns = header.columns
         for column in columns:
             if column not in self.centres:
                 known = ", ".join(self.centres)
@@ -59,13 +80,17 @@ class Wells(Partition):
             raise ValueError(f"centres ({wells}) must be distinct in the features {', '.join(columns)}")
 
     def fit(self, train: Trajectory) -> NearestWell:
-        """Nothing to learn; take the centres of the columns present."""
-        self.check(train.columns)
+        """Take the centres of the columns present, and see whether training visits what is between them."""
+        self.check(train.header)
         wells = self._wells(train.columns)
         names = tuple(
             f"well {number} ({', '.join(f'{value:g}' for value in well)})" for number, well in enumerate(wells, start=1)
         )
-        return NearestWell(train.columns, names, np.array(wells))
+        if self.radius is not None:
+            fitted = NearestWell(train.columns, (*names, "between"), np.array(wells), self.radius)
+            if any((piece == len(wells)).any() for piece in fitted.assign(train).pieces):
+                return fitted
+        return NearestWell(train.columns, names, np.array(wells), math.inf)
 
     def _wells(self, columns: tuple[str, ...]) -> list[tuple[float, ...]]:
         return list(zip(*(self.centres[column] for column in columns), strict=True))

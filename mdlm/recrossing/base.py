@@ -1,11 +1,25 @@
-"""What every recrossing treatment gives: a cleaned state sequence."""
+"""What every recrossing treatment gives: a rule, fitted on training data only, that cleans a state sequence."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from mdlm.trajectory import Dtraj
+from mdlm.partition.base import Discretiser, Partition
+from mdlm.trajectory import Dtraj, Header, Trajectory
+
+
+class Treatment(ABC):
+    """A fitted recrossing treatment."""
+
+    @abstractmethod
+    def treat(self, states: Dtraj, described: Trajectory) -> Dtraj:
+        """Clean each piece on its own; lengths, clock and alphabet stay as they are.
+
+        Args:
+            states: The state of every frame.
+            described: The same frames, as the partition saw them.
+        """
 
 
 @dataclass(frozen=True)
@@ -13,5 +27,9 @@ class Recrossing(ABC):
     """A way to remove short excursions over a boundary that are no transitions."""
 
     @abstractmethod
-    def treat(self, states: Dtraj) -> Dtraj:
-        """Clean each piece on its own; clock and alphabet stay as they are."""
+    def check(self, header: Header, partition: Partition) -> None:
+        """Raise `ValueError` where this treatment cannot work on these described trajectories; cheap."""
+
+    @abstractmethod
+    def fit(self, discretiser: Discretiser, train: Trajectory) -> Treatment:
+        """Learn what has to be learned from training trajectories and the partition fitted on them."""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mdlm.partition import base
 from mdlm.partition.grid import Grid
-from mdlm.trajectory import Trajectory
+from mdlm.trajectory import Header, Trajectory
 
 
 def frames(values, *more):
@@ -113,4 +113,4 @@ def test_every_bad_field_is_named_in_one_line(fields, message):
 )
 def test_a_grid_that_does_not_fit_the_features_is_refused_before_computing(n_bins, columns, message):
     with pytest.raises(ValueError, match=message):
-        Grid(low=0.0, high=1.0, n_bins=n_bins).check(columns)
+        Grid(low=0.0, high=1.0, n_bins=n_bins).check(Header(columns, (10,), 1.0, "ps"))

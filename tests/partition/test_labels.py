@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mdlm.partition.labels import Labels
-from mdlm.trajectory import Trajectory
+from mdlm.trajectory import Header, Trajectory
 
 
 def labelled(*values, columns=("state",)):
@@ -44,4 +44,4 @@ def test_one_state_is_no_alphabet():
 
 def test_more_than_one_feature_is_refused_before_anything_is_computed():
     with pytest.raises(ValueError, match=r"^partition labels needs one feature that holds state indices, not x, y$"):
-        Labels().check(("x", "y"))
+        Labels().check(Header(("x", "y"), (10,), 1.0, "ps"))
