@@ -82,13 +82,13 @@ def test_a_run_has_the_boltzmann_populations():
 
 @pytest.mark.slow
 def test_a_long_run_on_a_fine_grid_has_the_exact_timescales():
-    """20 x 20 cells at lag 50, 2e8 steps; each within three bootstrap errors over walkers, the seed fixed.
+    """20 x 20 cells at lag 200, 4e8 steps; each within its own 90 % interval by bootstrap over walkers.
 
-    The grid and the integrator's finite step each make them about 0.3 % too fast, a tenth of the errors.
+    At lag 50 the grid alone makes t3 and t4 about 0.8 % too fast (seen in 4e9 steps), at lag 200 it does not.
     """
-    lag, n_bins, rng = 50, 20, np.random.default_rng(0)
+    lag, n_bins, n_walkers, rng = 200, 20, 80, np.random.default_rng(0)
     cells = []
-    for piece in dataclasses.replace(PUBLISHED, n_steps=200_000_000).trajectories().pieces:
+    for piece in dataclasses.replace(PUBLISHED, n_walkers=n_walkers, n_steps=400_000_000).trajectories().pieces:
         bins = np.clip(np.floor((piece + 3) * (n_bins / 6)), 0, n_bins - 1).astype(int)
         cells.append(n_bins * bins[:, 0] + bins[:, 1])
 
@@ -96,8 +96,8 @@ def test_a_long_run_on_a_fine_grid_has_the_exact_timescales():
         counts = TransitionCountEstimator(lag, "sliding", n_states=n_bins**2).fit_fetch(chosen)
         return MaximumLikelihoodMSM(reversible=True).fit_fetch(counts.submodel_largest()).timescales(k=3)
 
-    draws = np.array([timescales([cells[i] for i in rng.integers(0, 20, 20)]) for _ in range(20)])
+    draws = np.array([timescales([cells[i] for i in rng.integers(0, n_walkers, n_walkers)]) for _ in range(20)])
     errors = draws.std(axis=0)
     truth = PUBLISHED.truth().timescales[:3]
-    assert (errors < 0.15 * np.array(truth)).all(), "otherwise the comparison says nothing"
-    assert (np.abs(timescales(cells) - truth) < 3 * errors).all()
+    assert (errors < 0.1 * np.array(truth)).all(), "otherwise the comparison says nothing"
+    assert (np.abs(timescales(cells) - truth) < 1.645 * errors).all()
