@@ -15,6 +15,7 @@ import numpy as np
 
 from mdlm import __version__
 from mdlm.build import flat
+from mdlm.errors import named
 from mdlm.features.base import Features
 from mdlm.fingerprint import code_version, git_commit
 from mdlm.kinetics.compare import Kinetics
@@ -104,22 +105,22 @@ class Experiment:
             )
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed ({self.seed}) must be at least 0 and below 2^63")
-        with _named("features"):
+        with named("features"):
             described = self.features.header_of(header)
-        with _named("partition"):
+        with named("partition"):
             self.partition.check(described)
-        with _named("recrossing"):
+        with named("recrossing"):
             self.recrossing.check(described, self.partition)
-        with _named("kinetics"):
+        with named("kinetics"):
             self.kinetics.check(header.frame_time, self.stride, header.time_unit)
         lengths = [np.broadcast_to(np.int8(0), length) for length in header.lengths]
         parts = split_pieces(lengths, self.validation_fraction, self.test_fraction)
         thinned = parts.map(lambda pieces: tuple(len(piece[:: self.stride]) for piece in pieces))
         self._check_lengths(thinned, header.frame_time * self.stride, header.time_unit)
-        with _named("training"):
+        with named("training"):
             self.training.check(thinned.train)
             self.training.check_model(self.model)
-        with _named("tracking"):
+        with named("tracking"):
             self.tracking.check()
         _check_writable(self.cache_dir, "cache_dir")
 
@@ -246,15 +247,6 @@ def _tags() -> dict[str, str]:
             continue
     commit = git_commit(Path(__file__).parent)
     return tags | ({"git_commit": commit} if commit else {})
-
-
-@contextmanager
-def _named(group: str) -> Iterator[None]:
-    """Put the group's name before the field an error names."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{group}.{error}") from error
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mdlm"
 
-BASIS = {"trajectory", "progress"}
+BASIS = {"trajectory", "progress", "errors"}
 ALLOWED = {
     "__init__": set(),
     "trajectory": set(),
     "progress": set(),
+    "errors": set(),
     "fingerprint": set(),
     "build": set(),
     "store": BASIS | {"fingerprint"},
@@ -23,6 +24,7 @@ ALLOWED = {
     "features": BASIS,
     "partition": BASIS,
     "recrossing": BASIS | {"partition.base"},
+    "macrostates": BASIS | {"features.base", "partition.base"},
     "model": BASIS,
     "training": BASIS | {"model.base"},
     "sampling": BASIS | {"model.base"},
@@ -30,7 +32,7 @@ ALLOWED = {
     # above the parts
     "experiment": BASIS
     | {"", "build", "fingerprint", "store", "tracking", "report.run_folder"}
-    | {"system.base", "features.base", "partition.base", "recrossing.base", "model.base"}
+    | {"system.base", "features.base", "partition.base", "recrossing.base", "macrostates.base", "model.base"}
     | {"training.training", "training.evaluate", "sampling.sampling", "kinetics.compare", "kinetics.comparison"},
     "report": BASIS | {"kinetics.comparison"},
 }

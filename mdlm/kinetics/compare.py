@@ -21,7 +21,9 @@ from mdlm.kinetics.estimate import (
     model_timescales,
 )
 from mdlm.kinetics.events import SlowSides, slow_process_overlap, slow_sides
+from mdlm.kinetics.msm import reversible_transition_matrix
 from mdlm.kinetics.notes import notes
+from mdlm.kinetics.populations import populations
 from mdlm.kinetics.ratio import ratio_to_data, ratio_to_truth
 from mdlm.progress import Progress, silent
 from mdlm.system.base import Truth
@@ -96,25 +98,28 @@ class Kinetics:
         truth: Truth | None,
         seed: int,
         progress: Progress = silent,
+        of_state: IntArray | None = None,
     ) -> Comparison:
-        """Judge ``sampled`` against ``data`` and ``reference``, all on one alphabet and at one physical lag.
+        """Judge ``sampled`` against ``data`` and ``reference``, all on the same macrostates and at one physical lag.
 
         Args:
-            reference: All molecular dynamics, training and held-out, at its own frame time.
-            data: The training part of it, at the same frame time.
-            tokens: What the model was trained on: ``data`` after the stride.
-            sampled: The model's chains, at the frame time of ``tokens``.
+            reference: Macrostates of all molecular dynamics, training and held-out, at its own frame time.
+            data: Macrostates of the training part of it, seen through the partition, at the same frame time.
+            tokens: The states the model was trained on, after the stride: what the Markov chain is counted from.
+            sampled: Macrostates of the model's chains, at the frame time of ``tokens``.
             truth: What is known of the system independently of any partition.
             seed: Of the bootstrap.
             progress: Told after every lag.
+            of_state: Macrostate of each state in ``tokens``; None where the states are judged as they are.
 
         Raises:
-            ValueError: The four do not share alphabet, clock or unit, or the lag is no multiple of the token
+            ValueError: The four do not share macrostates, clock or unit, or the lag is no multiple of the token
                 time.
         """
+        of_state = np.arange(tokens.n_states) if of_state is None else of_state
         sequences = {"reference": reference, "data": data, "sampled": sampled}
-        check_shared(sequences | {"tokens": tokens})
-        self.check(tokens.frame_time, 1, tokens.time_unit, tokens.n_states)
+        check_shared(sequences, tokens, len(of_state))
+        self.check(tokens.frame_time, 1, tokens.time_unit, reference.n_states)
         sides = slow_sides(markov_state_model(reference, self.lag_time))
         sets = self._named_sets(sides)
         points = self._points(sequences, tokens.frame_time, sides, seed, progress)
@@ -124,9 +129,10 @@ class Kinetics:
         }
         pair = (estimates["sampled"], estimates["data"])
         samples = (judged["sampled"].samples, judged["data"].samples)
-        baseline = markov_state_model(tokens, tokens.frame_time)
         n_timescales = samples[0].shape[1]
-        token_counts = transition_counts(tokens.pieces, tokens.n_states)
+        counts = transition_counts(tokens.pieces, tokens.n_states)
+        baseline = reversible_transition_matrix(counts)
+        fine_sides = sides.seen_by(of_state, populations(tokens.pieces, tokens.n_states))
         overlap = slow_process_overlap(pair[0].transition, pair[1].transition, sides.weight)
         return Comparison(
             time_unit=tokens.time_unit,
@@ -137,15 +143,13 @@ class Kinetics:
             reference_timescales=self._reference_timescales(estimates["reference"], truth),
             reference_source=truth.source if truth else f"all MD at lag {self.lag_time:g} {tokens.time_unit}",
             **estimates,
-            markov_timescales=tuple(model_timescales(baseline, tokens.frame_time, n_timescales, sides).tolist()),
-            markov_entropy_rate=count_entropy_rate(token_counts),
+            markov_timescales=tuple(model_timescales(baseline, tokens.frame_time, n_timescales, fine_sides).tolist()),
+            markov_entropy_rate=count_entropy_rate(counts),
             data_curve=lag_curve(points["data"], self.confidence),
             sampled_curve=lag_curve(points["sampled"], self.confidence),
             set_names=tuple(sets),
             sides=sides,
             slow_process_overlap=overlap,
-            token_counts=token_counts,
-            sampled_counts=transition_counts(sampled.pieces, sampled.n_states),
             t2_ratio_to_data=ratio_to_data(*pair, *samples, self.confidence),
             t2_ratio_to_truth=self._ratio_to_truth(pair, samples, truth, np.random.default_rng([seed, 3])),
             notes=notes(estimates, sides, tuple(sets), self.lag_time, overlap),
@@ -203,15 +207,23 @@ class Kinetics:
         return ratio_to_truth(*pair, *samples, true_t2, self.confidence, rng)
 
 
-def check_shared(sequences: dict[str, Dtraj]) -> None:
-    """Raise `ValueError` unless the sequences share alphabet and unit, and the clocks they must share."""
+def check_shared(sequences: dict[str, Dtraj], tokens: Dtraj, n_states: int) -> None:
+    """Raise `ValueError` unless the sequences share macrostates and unit, and the clocks they must share.
+
+    Args:
+        sequences: ``reference``, ``data`` and ``sampled``, in macrostates.
+        tokens: In states of the partition.
+        n_states: Size of that alphabet.
+    """
     first = sequences["reference"]
-    for name, dtraj in sequences.items():
-        for field in ("n_states", "time_unit"):
-            given, wanted = getattr(dtraj, field), getattr(first, field)
+    everything = sequences | {"tokens": tokens}
+    for name, dtraj in everything.items():
+        alphabet = n_states if name == "tokens" else first.n_states
+        for field, wanted in (("n_states", alphabet), ("time_unit", first.time_unit)):
+            given = getattr(dtraj, field)
             if given != wanted:
                 raise ValueError(f"{field} of {name} ({given}) must be that of the reference, {wanted}")
     for name, other in (("data", "reference"), ("sampled", "tokens")):
-        frame_time, clock = sequences[name].frame_time, sequences[other].frame_time
+        frame_time, clock = everything[name].frame_time, everything[other].frame_time
         if not math.isclose(frame_time, clock, rel_tol=1e-9):
             raise ValueError(f"frame_time of {name} ({frame_time:g}) must be that of {other}, {clock:g}")

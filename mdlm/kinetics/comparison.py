@@ -10,7 +10,7 @@ from mdlm.kinetics.mfpt import log_error_rms
 from mdlm.kinetics.msm import TransitionMatrix
 from mdlm.kinetics.populations import total_variation_distance
 from mdlm.kinetics.verdict import verdict
-from mdlm.trajectory import FloatArray, IntArray
+from mdlm.trajectory import FloatArray
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,6 @@ class Comparison:
         set_names: Names of the rows and columns of every ``mfpt``.
         sides: The two sides of the slowest process, found on the reference.
         slow_process_overlap: Correlation of the slowest process of data and sample, 1 where it is the same.
-        token_counts: Transitions at one token frame in the tokens, shape ``(n_states, n_states)``.
-        sampled_counts: The same in the sample.
         t2_ratio_to_data: t2 of the sample over t2 of the data; both are resampled, independently.
         t2_ratio_to_truth: t2 of the sample over the true t2, or None where no truth is known. Its interval
             also holds the data's own uncertainty and the truth's.
@@ -113,8 +111,6 @@ class Comparison:
     set_names: tuple[str, ...]
     sides: SlowSides
     slow_process_overlap: float
-    token_counts: IntArray
-    sampled_counts: IntArray
     t2_ratio_to_data: Interval
     t2_ratio_to_truth: Interval | None
     notes: tuple[str, ...]

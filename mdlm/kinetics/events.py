@@ -44,6 +44,16 @@ class SlowSides:
         sides = [self.codes == side for side in (0, 1)]
         return all(self.weight[side & inside].sum() >= HELD_SHARE * self.weight[side].sum() for side in sides)
 
+    def seen_by(self, of_state: IntArray, weight: FloatArray) -> SlowSides:
+        """The same sides on a finer alphabet.
+
+        Args:
+            of_state: The state, of this alphabet, that each finer one belongs to, shape ``(n_fine,)``.
+            weight: Probability of each finer state, same shape.
+        """
+        codes = self.codes[of_state]
+        return SlowSides(codes, np.where(codes < 0, 0.0, weight))
+
     def describe(self) -> str:
         """Name the sides by their states where these are few."""
         sides = [np.flatnonzero(self.codes == side).tolist() for side in (0, 1)]

@@ -1,0 +1,87 @@
+"""What every choice of macrostates gives: a map from a partition's states to sets that mean the same in every run.
+
+Timescales of two sequences are comparable only on the same states. A model of eight hundred grid cells and one of
+four wells are therefore both judged on the same macrostates: found once on training data, applied to the molecular
+dynamics and to the sample in the same way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mdlm.trajectory import Dtraj, Header, IntArray, Trajectory
+
+
+@dataclass(frozen=True)
+class Lumping:
+    """The macrostate of each state of a partition.
+
+    Attributes:
+        of_state: Macrostate of each state, shape ``(n_states,)``.
+        names: Name of each macrostate, in order.
+        mixed_share: Share of the training frames whose own macrostate is not that of their state: what the tokens
+            cannot tell apart.
+    """
+
+    of_state: IntArray
+    names: tuple[str, ...]
+    mixed_share: float
+
+    @property
+    def n_macrostates(self) -> int:
+        """How many there are."""
+        return len(self.names)
+
+    def lump(self, states: Dtraj) -> Dtraj:
+        """The macrostate of every frame, seen through its state; pieces and clock stay as they are.
+
+        Raises:
+            ValueError: The states are of another alphabet.
+        """
+        if states.n_states != len(self.of_state):
+            raise ValueError(f"n_states ({states.n_states}) must be {len(self.of_state)}, that of the lumped partition")
+        of_state = self.of_state.astype(np.int32)
+        pieces = tuple(of_state[piece] for piece in states.pieces)
+        return replace(states, pieces=pieces, n_states=self.n_macrostates)
+
+
+@dataclass(frozen=True)
+class FittedMacrostates(ABC):
+    """Macrostates found on training data.
+
+    Attributes:
+        lumping: How they follow from the states of the run's partition.
+    """
+
+    lumping: Lumping
+
+    @abstractmethod
+    def of_frames(self, trajectory: Trajectory, states: Dtraj) -> Dtraj:
+        """The macrostate of every frame of molecular dynamics, as well as it can be known.
+
+        Args:
+            trajectory: The system's own frames.
+            states: The state the run's partition gives each of them.
+        """
+
+
+@dataclass(frozen=True)
+class Macrostates(ABC):
+    """A way to find the macrostates a run is judged on."""
+
+    @abstractmethod
+    def check(self, header: Header) -> None:
+        """Raise `ValueError` where they cannot be found for the system's trajectories; cheap."""
+
+    @abstractmethod
+    def fit(self, train: Trajectory, states: Dtraj, state_names: tuple[str, ...]) -> FittedMacrostates:
+        """Find them on training trajectories.
+
+        Args:
+            train: The system's own frames.
+            states: The state the run's partition gives each of them, before any recrossing treatment.
+            state_names: Names of these states.
+        """
