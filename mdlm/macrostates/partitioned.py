@@ -90,7 +90,7 @@ def majority(states: Dtraj, macrostates: Dtraj, names: tuple[str, ...]) -> Lumpi
     of_state[~visited] = shared.sum(axis=0).argmax()
     if len(np.unique(of_state[visited])) < 2:
         raise ValueError(
-            f"all states of the partition lie mostly in one macrostate, {names[of_state[visited][0]]}: the tokens do not "
-            "show the slow process; take other features or a finer partition, or macrostates=own"
+            f"all states of the partition lie mostly in one macrostate, {names[of_state[visited][0]]}: the tokens do "
+            "not show the slow process; take other features or a finer partition, or macrostates=own"
         )
     return Lumping(of_state, names, mixed_share=1 - float(shared.max(axis=1).sum() / shared.sum()))
