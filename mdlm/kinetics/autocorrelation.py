@@ -1,0 +1,40 @@
+"""How long a state sequence remembers the state it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mdlm.kinetics.populations import populations
+from mdlm.trajectory import FloatArray, IntArray
+
+
+def state_autocorrelation(pieces: Sequence[IntArray], n_states: int, lags: Sequence[int] | IntArray) -> FloatArray:
+    r"""Autocorrelation of the states' indicator functions, summed over the states.
+
+    .. math:: C(\tau) = \frac{\sum_i P(s_t = i, s_{t+\tau} = i) - \pi_i^2}{1 - \sum_i \pi_i^2}
+
+    One at lag zero, zero where frames are independent; for a Markov chain in equilibrium
+    :math:`\sum_i P(s_t = i, s_{t+\tau} = i) = \sum_i \pi_i (T^\tau)_{ii}`.
+
+    Args:
+        pieces: State sequences, each of shape ``(n_frames,)``; no pair of frames crosses from one to the next.
+        n_states: Size of the alphabet.
+        lags: In frames, none negative.
+
+    Returns:
+        Shape ``(n_lags,)``; NaN where no piece is longer than the lag, or where only one state is visited.
+
+    Example:
+        >>> state_autocorrelation([np.array([0, 1, 0, 1])], 2, [0, 1, 2]).tolist()
+        [1.0, -1.0, 1.0]
+    """
+    by_chance = float(np.square(populations(pieces, n_states)).sum())
+    values = np.full(len(lags), np.nan)
+    for index, lag in enumerate(lags):
+        n_pairs = sum(max(0, len(piece) - lag) for piece in pieces)
+        if n_pairs and by_chance < 1:
+            same = sum(int((piece[: len(piece) - lag] == piece[lag:]).sum()) for piece in pieces if len(piece) > lag)
+            values[index] = (same / n_pairs - by_chance) / (1 - by_chance)
+    return values
