@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdlm.report.run_folder import write_atomically
+from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH
 from mdlm.trajectory import IntArray
 
 if TYPE_CHECKING:
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
 
     from mdlm.experiment import Outcome
 
-# Okabe & Ito's colours, told apart with any kind of colour vision.
-DATA, MODEL, TRUTH, MARKOV = "#0072B2", "#D55E00", "#000000", "#009E73"
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 150,
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
 NAMED_STATES_UP_TO = 12
 
 
