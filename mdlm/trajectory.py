@@ -20,13 +20,14 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-def lag_frames(lag_time: float, frame_time: float, time_unit: str) -> int:
+def lag_frames(lag_time: float, frame_time: float, time_unit: str, name: str = "lag_time") -> int:
     """Turn a physical lag time into a whole number of frames.
 
     Args:
         lag_time: Lag in ``time_unit``.
         frame_time: Time between neighbouring frames in ``time_unit``.
         time_unit: Only for the error text.
+        name: What the lag is called there.
 
     Raises:
         ValueError: The lag is not a positive whole multiple of ``frame_time``.
@@ -38,7 +39,7 @@ def lag_frames(lag_time: float, frame_time: float, time_unit: str) -> int:
     frames = round(lag_time / frame_time)
     if frames < 1 or not np.isclose(frames * frame_time, lag_time, rtol=1e-9, atol=0.0):
         allowed = f"a positive multiple of the frame time, {frame_time:g} {time_unit}"
-        raise ValueError(f"lag_time ({lag_time:g} {time_unit}) must be {allowed}")
+        raise ValueError(f"{name} ({lag_time:g} {time_unit}) must be {allowed}")
     return frames
 
 

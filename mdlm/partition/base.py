@@ -39,7 +39,7 @@ class Discretiser(ABC):
         """State of each of some frames, given as an array of shape ``(n_frames, n_columns)``."""
 
     def distance(self, frames: FloatArray) -> FloatArray:
-        """Distance of each frame to the centre of its own state, shape ``(n_frames,)``.
+        """Distance of each frame to the centre of its own state, infinite where that has none, shape ``(n_frames,)``.
 
         Only of partitions with `Partition.has_centres`.
         """

@@ -32,8 +32,9 @@ class NearestWell(Discretiser):
         return np.asarray(nearest)
 
     def distance(self, frames: FloatArray) -> FloatArray:
-        """Distance to the nearest centre."""
-        return np.asarray(np.sqrt(self._squared(frames).min(axis=1)))
+        """Distance to the nearest centre; infinite between the wells."""
+        squared = self._squared(frames).min(axis=1)
+        return np.where(squared > self.radius**2, math.inf, np.sqrt(squared))
 
     def _squared(self, frames: FloatArray) -> FloatArray:
         return np.asarray(((frames[:, None, :] - self.centres[None]) ** 2).sum(axis=2))

@@ -21,6 +21,17 @@ class Treatment(ABC):
             described: The same frames, as the partition saw them.
         """
 
+    def leading(self, states: Dtraj, described: Trajectory) -> tuple[int, ...]:
+        """Frames of each piece before its first core, all of them where it has none; 0 where there are no cores.
+
+        These are the frames whose state is not known from before: they take the state of the first core.
+
+        Args:
+            states: The untreated state of every frame.
+            described: The same frames, as the partition saw them.
+        """
+        return (0,) * len(states.pieces)
+
 
 @dataclass(frozen=True)
 class Recrossing(ABC):

@@ -39,6 +39,12 @@ def test_beyond_the_radius_of_every_well_a_frame_is_between_them():
     assert fitted.assign(trajectory).pieces[0].tolist() == [0, 0, 4, 4, 1]
 
 
+def test_the_distance_is_that_to_the_own_centre_and_infinite_between_the_wells():
+    trajectory = frames([[2, 0.5], [0.5, 2], [0, 0]])
+    distance = Wells(centres=FOUR, radius=1.5).fit(trajectory).distance(trajectory.pieces[0])
+    np.testing.assert_allclose(distance, [1.5, 0, np.inf])
+
+
 def test_without_training_frames_between_the_wells_there_is_no_such_state():
     fitted = Wells(centres=FOUR, radius=1.5).fit(frames([[2, -1], [0.5, 2]]))
     assert fitted.n_states == 4
