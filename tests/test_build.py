@@ -15,7 +15,19 @@ from mdlm.partition.grid import Grid
 from mdlm.system.base import System
 
 CONF = Path(__file__).parent.parent / "conf"
-GROUPS = ("features", "partition", "recrossing", "model", "training", "sampling", "system", "kinetics", "tracking")
+GROUPS = (
+    "features",
+    "partition",
+    "recrossing",
+    "tokens",
+    "macrostates",
+    "model",
+    "training",
+    "sampling",
+    "system",
+    "kinetics",
+    "tracking",
+)
 OPTIONS = sorted((path.parent.name, path.stem) for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 

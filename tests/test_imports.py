@@ -25,15 +25,24 @@ ALLOWED = {
     "partition": BASIS,
     "recrossing": BASIS | {"partition.base"},
     "macrostates": BASIS | {"features.base", "partition.base"},
+    "tokens": BASIS,
     "model": BASIS,
-    "training": BASIS | {"model.base"},
+    "training": BASIS | {"model.base", "tokens.base"},
     "sampling": BASIS | {"model.base"},
     "kinetics": BASIS | {"system.base"},
     # above the parts
     "experiment": BASIS
     | {"", "build", "fingerprint", "store", "tracking", "report.run_folder"}
-    | {"system.base", "features.base", "partition.base", "recrossing.base", "macrostates.base", "model.base"}
-    | {"training.training", "training.evaluate", "sampling.sampling", "kinetics.compare", "kinetics.comparison"},
+    | {"system.base", "features.base", "partition.base", "recrossing.base", "recrossing.effect", "tokens.base"}
+    | {"macrostates.base", "model.base"}
+    | {
+        "training.training",
+        "training.evaluate",
+        "sampling.sampling",
+        "kinetics.compare",
+        "kinetics.comparison",
+        "kinetics.diagnosis",
+    },
     "report": BASIS | {"kinetics.comparison"},
 }
 """What each module, or each module of a package, may import of mdlm besides its own package; a dotted name is that
