@@ -74,7 +74,7 @@ def _save_chains(path: Path, outcome: Outcome) -> None:
     Where a token stands for several frames, the states they were decoded to are beside them, chain after chain.
     """
     tokens, states = outcome.sampled.chains, outcome.chains
-    decoded = {}
+    decoded: dict[str, Any] = {}
     if outcome.tokeniser.frames_per_token != 1:
         decoded = {"decoded_states": np.concatenate(states.pieces), "decoded_lengths": np.array(states.lengths)}
     np.savez_compressed(
