@@ -27,7 +27,8 @@ class Macrostates(Discretiser):
         of_micro: Macrostate of each microstate, shape ``(n_micro,)``: the one it belongs to most.
         memberships: Degree to which each microstate belongs to each macrostate, shape ``(n_micro, n_states)``;
             rows sum to one. PCCA+ gives them for the active microstates; for a dropped one they are the shares
-            of its one-frame transitions, in either direction, with each macrostate.
+            of its one-frame transitions, in either direction, with each macrostate; where it has none they are
+            equal, and its macrostate is the first.
         populations: Stationary probability of each macrostate in the Markov state model, shape ``(n_states,)``.
         metastability: Probability, in equilibrium, to be in the same macrostate ``lag_time`` later, shape
             ``(n_states,)``.
