@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 N_BINS = 80  # of the free-energy surface along each feature
 N_PIXELS = 400  # along each feature, where the partition is drawn
-HIGHEST_KT = 12.0  # colour scale of the surface ends here
 N_DRAWN_FRAMES = 2_000_000  # frames the surface is estimated from
 
 
@@ -30,10 +29,13 @@ def draw_diagnosis(figure: Figure, diagnosis: Diagnosis, lag_time: float, token_
     order = order[diagnosis.populations[order] > 0]
     for axes, values, label in (
         (upper_right, diagnosis.populations[order], "population"),
-        (lower_left, diagnosis.departures[order], "departures"),
+        (lower_left, np.maximum(diagnosis.departures[order], 1), "departures (at least 1 shown)"),
     ):
         axes.plot(np.arange(1, len(order) + 1), values, color=DATA, marker="o", markersize=2.5, linewidth=0.8)
-        axes.set_yscale("symlog", linthresh=1) if label == "departures" else axes.set_yscale("log")
+        if values.max() > 10 * values[values > 0].min():
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.set_xlabel("state, most populated first")
         axes.set_ylabel(label)
     for curve, colour, marker, label in (
@@ -67,9 +69,7 @@ def draw_landscape(figure: Figure, described: Trajectory, discretiser: Discretis
     low, high, surface = free_energy(described)
     axes = figure.subplots()
     extent = (low[0], high[0], low[1], high[1])
-    image = axes.imshow(
-        np.minimum(surface.T, HIGHEST_KT), origin="lower", extent=extent, aspect="auto", cmap="viridis_r"
-    )
+    image = axes.imshow(np.ma.masked_invalid(surface.T), origin="lower", extent=extent, aspect="auto", cmap="viridis_r")
     figure.colorbar(image, ax=axes, label="free energy (kT)")
     pixels = [np.linspace(low[axis], high[axis], N_PIXELS) for axis in (0, 1)]
     mesh = np.stack(np.meshgrid(*pixels, indexing="ij"), axis=-1).reshape(-1, 2)
