@@ -204,10 +204,12 @@ class Experiment:
             reference = _joined(Split(*map(macrostates.of_frames, parts.parts, states.parts)))
             comparison = self._compare(reference, treated.train, strided.train, chains, macrostates.lumping)
             diagnosis = diagnose(states.train, treated.train, strided.train, self.kinetics.lag_time, N_TIMESCALES)
+            treated_by = _effect(treatment, states.train, treated.train, described.train)
+            comparison = replace(comparison, notes=(*treated_by.notes(), *comparison.notes))
             metrics = (
                 comparison.metrics()
                 | diagnosis.metrics()
-                | _effect(treatment, states.train, treated.train, described.train).metrics()
+                | treated_by.metrics()
                 | _of_tokens(tokeniser, tokens, sampled, macrostates.lumping)
                 | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
             )
