@@ -1,13 +1,9 @@
 import tracemalloc
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from mdlm.build import build
 from mdlm.features import framewise
 from mdlm.features.columns import Columns
 from mdlm.features.coordinates import Coordinates
@@ -15,8 +11,6 @@ from mdlm.features.standard import Standard
 from mdlm.features.tica import Tica
 from mdlm.features.torsions import Torsions
 from mdlm.trajectory import Header, Trajectory
-
-CONF = Path(__file__).parent.parent.parent / "conf"
 
 
 def frames(*pieces, frame_time=0.5):
@@ -264,39 +258,3 @@ def test_the_pentapeptide_relaxes_as_published(pentapeptide, of_molecules):
     np.testing.assert_allclose(fitted.timescales, [5.0, 4.8, 3.9, 2.7], rtol=0.15)
     components = np.concatenate(fitted.transform(trajectory).pieces).astype(float)
     np.testing.assert_allclose(np.cov(components.T), np.eye(4), atol=0.02)
-
-
-def composed(*overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True, throw_on_missing=True)
-    return build(config["features"])
-
-
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        (["features=tica"], Tica(of=Coordinates(), lag_time=200, n_components=2)),
-        (["features=tica_torsions"], Tica(of=Torsions(), lag_time=200, n_components=2)),
-        (["features=standard"], Standard(of=Coordinates())),
-        (["features=tica", "features@features.of=torsions"], Tica(of=Torsions(), lag_time=200, n_components=2)),
-        (
-            ["features=tica", "features@features.of=torsions", "features.of.angles=[psi]", "features.n_components=1"],
-            Tica(of=Torsions(angles=("psi",)), lag_time=200, n_components=1),
-        ),
-        (
-            ["features=tica_torsions", "features@features.of=x"],
-            Tica(of=Columns(columns=("x",)), lag_time=200, n_components=2),
-        ),
-        (["features=tica", "system=chain"], Tica(of=Coordinates(), lag_time=10, n_components=2)),
-        (
-            ["features=tica", "features@features.of=standard", "features@features.of.of=torsions"],
-            Tica(of=Standard(of=Torsions()), lag_time=200, n_components=2),
-        ),
-        (
-            ["features=standard", "features@features.of=tica", "features.of.scaling=kinetic_map"],
-            Standard(of=Tica(of=Coordinates(), lag_time=200, n_components=2, scaling="kinetic_map")),
-        ),
-    ],
-)
-def test_what_is_inside_is_chosen_on_the_command_line(overrides, expected):
-    assert composed(*overrides) == expected
