@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mdlm.features.base import Features, FittedFeatures
-from mdlm.trajectory import FloatArray, Header, Trajectory
+from mdlm.features.base import FittedFeatures
+from mdlm.trajectory import FloatArray, Trajectory
 
 CHUNK_VALUES = 2**22  # of a temporary array: 32 MB in double precision
 CHUNK_FRAMES = 2**16  # however narrow the features are
@@ -57,26 +58,49 @@ class Framewise(FittedFeatures):
         return described
 
 
-def described_chunks(
-    fitted: FittedFeatures, trajectory: Trajectory, width: int, overlap: int = 0
-) -> Iterator[FloatArray]:
+def described_chunks(fitted: FittedFeatures, trajectory: Trajectory, width: int) -> Iterator[FloatArray]:
     """Described frames of each piece in turn, in double precision, without ever describing a whole piece.
-
-    Every chunk is followed by the first ``overlap`` frames of the next one, so that each pair of frames of a piece
-    that are ``overlap`` apart lies in exactly one chunk: ``chunk[:-overlap]`` and ``chunk[overlap:]``. A piece of
-    ``overlap`` frames or fewer yields nothing.
 
     Args:
         fitted: What describes them.
         trajectory: Its pieces.
         width: Number of described columns.
-        overlap: Frames.
     """
     n_rows = frames_per_chunk(width)
     for piece in trajectory.pieces:
-        for first in range(0, len(piece) - overlap, n_rows):
-            part = replace(trajectory, pieces=(piece[first : first + n_rows + overlap],))
-            yield fitted.transform(part).pieces[0].astype(np.float64)
+        for first in range(0, len(piece), n_rows):
+            yield _described(fitted, trajectory, piece[first : first + n_rows])
+
+
+def lagged_chunks(
+    fitted: FittedFeatures, trajectory: Trajectory, width: int, lag: int
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Described frames as in `described_chunks`, each time with those that come ``lag`` frames later in their piece.
+
+    Every pair of frames of a piece that are ``lag`` apart comes once, and no pair from two pieces; a piece of ``lag``
+    frames or fewer gives nothing. However long the lag, no more than about two chunks are held.
+
+    Args:
+        fitted: What describes them.
+        trajectory: Its pieces.
+        width: Number of described columns.
+        lag: Frames, at least 1.
+    """
+    n_rows = frames_per_chunk(width)
+    for piece in trajectory.pieces:
+        n_pairs = len(piece) - lag
+        for first in range(0, n_pairs, n_rows):
+            last = min(first + n_rows, n_pairs)
+            if lag < last - first:  # both overlap: what is shared is described once
+                chunk = _described(fitted, trajectory, piece[first : last + lag])
+                yield chunk[:-lag], chunk[lag:]
+            else:
+                now, later = piece[first:last], piece[first + lag : last + lag]
+                yield _described(fitted, trajectory, now), _described(fitted, trajectory, later)
+
+
+def _described(fitted: FittedFeatures, trajectory: Trajectory, frames: FloatArray) -> FloatArray:
+    return fitted.transform(replace(trajectory, pieces=(frames,))).pieces[0].astype(np.float64)
 
 
 def frames_per_chunk(width: int) -> int:
@@ -89,12 +113,14 @@ def frames_per_chunk(width: int) -> int:
     return min(CHUNK_FRAMES, max(1, CHUNK_VALUES // width))
 
 
-def inner_header(of: Features, header: Header) -> Header:
-    """Header of the features that others are made of; an error names their field, ``of``."""
-    try:
-        return of.header_of(header)
-    except ValueError as error:
-        raise ValueError(f"of.{error}") from error
+def is_constant(mean: FloatArray, deviation: FloatArray) -> NDArray[np.bool_]:
+    """Which columns do not vary: deviations within the rounding of single precision are none.
+
+    Example:
+        >>> is_constant(np.array([0.0, 1e6, 1e6]), np.array([0.0, 0.01, 1.0])).tolist()
+        [True, True, False]
+    """
+    return np.asarray(deviation <= np.finfo(np.float32).eps * np.abs(mean))
 
 
 def some(names: tuple[str, ...], n_shown: int = 6) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mdlm.errors import named
 from mdlm.features.base import Features, FittedFeatures
-from mdlm.features.framewise import Framewise, described_chunks, inner_header
+from mdlm.features.framewise import Framewise, described_chunks, is_constant
 from mdlm.trajectory import FloatArray, Header, Trajectory
 
 
@@ -42,7 +43,8 @@ class Standard(Features):
 
     def header_of(self, header: Header) -> Header:
         """The same columns under new names, ``standard x``, for their unit is another."""
-        inner = inner_header(self.of, header)
+        with named("of"):
+            inner = self.of.header_of(header)
         return replace(inner, columns=tuple(f"standard {name}" for name in inner.columns))
 
     def fit(self, train: Trajectory) -> FittedStandard:
@@ -51,15 +53,13 @@ class Standard(Features):
         Raises:
             ValueError: A column does not vary in training.
         """
-        names = inner_header(self.of, train.header).columns
-        fitted = self.of.fit(train)
-        mean, deviation = _moments(fitted, train, len(names))
-        # A constant that single precision cannot represent varies by rounding alone.
-        constant = deviation <= np.finfo(np.float32).eps * np.abs(mean)
-        if constant.any():
-            name = names[int(constant.argmax())]
-            raise ValueError(f"of: column {name!r} is constant in training; leave it out")
         columns = self.header_of(train.header).columns
+        fitted = self.of.fit(train)
+        mean, deviation = _moments(fitted, train, len(columns))
+        constant = is_constant(mean, deviation)
+        if constant.any():
+            name = self.of.header_of(train.header).columns[int(constant.argmax())]
+            raise ValueError(f"of: column {name!r} is constant in training; leave it out")
         return FittedStandard(train.columns, columns, fitted, mean, deviation)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from mdlm.errors import named
 from mdlm.features.base import Features, FittedFeatures
-from mdlm.features.framewise import Framewise, described_chunks, inner_header, some
+from mdlm.features.framewise import Framewise, is_constant, lagged_chunks, some
 from mdlm.trajectory import FloatArray, Header, Trajectory, lag_frames
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 Scaling = Literal["none", "kinetic_map", "commute_map"]
 
-RELATIVE_CUTOFF = 1e-6  # directions of less than this share of the largest variance are rounding, not motion
+VARIANCE_CUTOFF = 1e-6
+"""Features of unit variance that are combined to less variance than this depend on each other; such a direction is
+left out, for it is mostly rounding (as in deeptime, which does not scale the features first)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class FittedTica(Framewise):
     Attributes:
         of: The features they combine.
         mean: Of these in training, shape ``(n_features,)``.
-        weights: Shape ``(n_features, n_components)``; the largest of each component is positive.
+        weights: Shape ``(n_features, n_components)``. Each component grows with the feature that weighs most in
+            it, feature values in standard deviations.
         lag_time: In ``time_unit``.
         time_unit: Of ``lag_time`` and ``timescales``.
         timescales: Implied by the components' autocorrelations at ``lag_time``, slowest first.
@@ -86,7 +90,8 @@ class Tica(Features):
 
     def header_of(self, header: Header) -> Header:
         """``IC 1``, ``IC 2`` and so on, once the lag fits the clock and there are features enough."""
-        inner = inner_header(self.of, header)
+        with named("of"):
+            inner = self.of.header_of(header)
         lag = lag_frames(self.lag_time, header.frame_time, header.time_unit)
         if lag >= max(header.lengths):
             given = f"lag_time ({self.lag_time:g} {header.time_unit}, {lag} frames)"
@@ -130,25 +135,27 @@ class Tica(Features):
 
         fitted = self.of.fit(train)
         lag = train.lag_frames(self.lag_time)
-        estimator = Covariance(
-            lag, compute_c0t=True, remove_data_mean=True, reversible=True, bessels_correction=False, sparse_mode="dense"
-        )
-        width = len(inner_header(self.of, train.header).columns)
-        for chunk in described_chunks(fitted, train, width, overlap=lag):
-            estimator.partial_fit((chunk[:-lag], chunk[lag:]))
+        estimator = Covariance(lag, compute_c0t=True, remove_data_mean=True, reversible=True, bessels_correction=False)
+        width = len(self.of.header_of(train.header).columns)
+        for now, later in lagged_chunks(fitted, train, width, lag):
+            estimator.partial_fit((now, later))
         return estimator.fetch_model(), fitted
 
     def _components(self, covariances: CovarianceModel) -> tuple[FloatArray, FloatArray]:
-        """Every eigenvalue, largest first, and its eigenvector; the largest entry of each vector is positive."""
-        from deeptime.decomposition import TICA
+        """Every eigenvalue, largest in size first, and the weights of its component.
 
-        variance = np.diag(covariances.cov_00).max()
-        if variance <= (np.finfo(np.float32).eps * np.abs(covariances.mean_0).max()) ** 2:
+        Correlations are solved for, not covariances, so that the features' units do not matter.
+        """
+        from deeptime.numeric import eig_corr
+
+        deviation = np.sqrt(np.diag(covariances.cov_00))
+        constant = is_constant(covariances.mean_0, deviation)
+        if constant.all():
             raise ValueError("of: every feature is constant in training")
-        estimator = TICA(epsilon=RELATIVE_CUTOFF * variance, scaling=None)
-        model: Any = estimator.fit_from_covariances(covariances).fetch_model()
-        rank = int(model.whitening_rank_0)
-        if self.n_components > rank:
-            there = f"at most {rank}: the features vary along no more directions in training"
+        scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=~constant)
+        correlations = (scale[:, None] * matrix * scale for matrix in (covariances.cov_00, covariances.cov_0t))
+        eigenvalues, vectors = eig_corr(*correlations, epsilon=VARIANCE_CUTOFF, canonical_signs=True)
+        if self.n_components > len(eigenvalues):
+            there = f"at most {len(eigenvalues)}: the features vary along no more directions in training"
             raise ValueError(f"n_components ({self.n_components}) must be {there}")
-        return np.asarray(model.singular_values), np.reshape(model.instantaneous_coefficients, (-1, rank))
+        return np.asarray(eigenvalues), scale[:, None] * vectors

@@ -5,7 +5,7 @@ import pytest
 
 from mdlm.trajectory import Trajectory
 
-collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
+collect_ignore = ["conftest.py"]
 
 
 def _named(topology, chains=False):
@@ -41,7 +41,7 @@ def of_atoms():
 
 @pytest.fixture(scope="session")
 def pentapeptide(shared_data):
-    """The 25 trajectories of Trp-Leu-Ala-Leu-Leu, 5001 frames each, 0.1 ns apart."""
+    """The 25 trajectories, each of 5001 frames, 0.1 ns apart."""
     import mdtraj
 
     folder = shared_data / "pentapeptide"
@@ -55,7 +55,7 @@ def shaken(shared_data):
     import mdtraj
 
     def load(path, n_frames=20):
-        molecule = mdtraj.load_pdb(shared_data / path, no_boxchk=True)  # dummy boxes are dropped below
+        molecule = mdtraj.load(shared_data / path)
         noise = np.random.default_rng(0).normal(0, 0.02, (n_frames, *molecule.xyz.shape[1:]))
         molecule.unitcell_vectors = None
         molecule.xyz, molecule.time = (molecule.xyz + noise).astype(np.float32), np.arange(n_frames)

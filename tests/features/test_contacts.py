@@ -1,67 +1,96 @@
-import mdtraj
 import numpy as np
 import pytest
 
 from mdlm.features import framewise
 from mdlm.features.contacts import Contacts
+from mdlm.trajectory import Header
+
+WW = "native/1PIN_WW_6-39.pdb"
 
 
-def on_a_line(*places):
-    return [[place, 0, 0] for place in places]
+def described(features, trajectory):
+    found = features.fit(trajectory).transform(trajectory)
+    assert features.header_of(trajectory.header) == found.header
+    return found
 
 
-def test_residues_touch_where_their_nearest_heavy_atoms_do(of_atoms):
-    names = ["GLY1-C", "GLY1-HA", "ALA4-C", "ALA4-HA"]
-    apart, near, by_hydrogens = on_a_line(0, 0.1, 0.6, 0.5), on_a_line(0, 0.1, 0.4, 0.5), on_a_line(0, 0.2, 0.5, 0.3)
-    trajectory = of_atoms(names, [apart, near, by_hydrogens])
-    found = Contacts(cutoff=0.45).fit(trajectory).transform(trajectory)
-    assert found.columns == ("GLY1..ALA4",)
-    assert found.pieces[0].dtype == np.float32
-    assert found.pieces[0][:, 0].tolist() == [0, 1, 0]
-    chosen = Contacts(cutoff=0.45, atoms=("C", "HA")).fit(trajectory).transform(trajectory)
-    assert chosen.pieces[0][:, 0].tolist() == [1, 1, 1]
+def in_mdtraj(molecule, min_separation, scheme="closest-heavy"):
+    """Names of residue pairs and their smallest distances as mdtraj gives them."""
+    import mdtraj
+
+    n = molecule.n_residues
+    pairs = [(i, j) for i in range(n) for j in range(i + min_separation, n)]
+    distances, pairs = mdtraj.compute_contacts(molecule, pairs, scheme=scheme, periodic=False)
+    residue = molecule.topology.residue
+    return tuple(f"{residue(i)}..{residue(j)}" for i, j in pairs), distances.astype(float)
 
 
-def test_a_soft_contact_is_one_half_at_the_cutoff_and_falls_as_the_formula_says(of_atoms):
-    distances = np.array([1e-3, 0.3, 0.45, 0.5, 0.7, 300.0])
-    trajectory = of_atoms(["GLY1-CA", "ALA4-CA"], [on_a_line(0, distance) for distance in distances])
-    found = Contacts(cutoff=0.45, softness=0.05).fit(trajectory).transform(trajectory).pieces[0][:, 0]
-    with np.errstate(over="ignore"):
-        expected = 1 / (1 + np.exp((distances - 0.45) / 0.05))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert found[2] == pytest.approx(0.5)
+@pytest.mark.parametrize(
+    ("path", "min_separation"), [(WW, 3), (WW, 10), ("pentapeptide/pentapeptide-impl-solv.pdb", 1)]
+)
+def test_contacts_are_those_of_mdtraj(path, min_separation, shaken, of_molecules):
+    molecule = shaken(path, n_frames=5)
+    names, distances = in_mdtraj(molecule, min_separation)
+    found = described(Contacts(min_separation=min_separation), of_molecules(molecule))
+    assert found.columns == names
+    clear = np.abs(distances - 0.45) > 1e-5  # nearer to the cutoff rounding decides
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(found.pieces[0][clear], (distances < 0.45)[clear])
+    assert 0 < found.pieces[0].mean() < 1
 
 
-@pytest.mark.parametrize("scheme", ["closest-heavy", "ca"])
-@pytest.mark.parametrize("path", ["pentapeptide/pentapeptide-impl-solv.pdb", "native/2JOF_model1.pdb"])
-def test_contacts_are_where_mdtraj_has_them(shaken, of_molecules, path, scheme, monkeypatch):
-    molecule = shaken(path, 10)
-    distances, pairs = mdtraj.compute_contacts(molecule, "all", scheme=scheme, periodic=False)
-    cutoff = float(np.median(distances))
-    assert np.abs(distances - cutoff).min() > 1e-6  # or rounding decides
-    trajectory = of_molecules(molecule)
-    fitted = Contacts(cutoff=cutoff, atoms=None if scheme == "closest-heavy" else ("CA",)).fit(trajectory)
-    found = fitted.transform(trajectory)
-    residues = [str(residue) for residue in molecule.topology.residues]
-    assert found.columns == tuple(f"{residues[first]}..{residues[second]}" for first, second in pairs)
-    np.testing.assert_array_equal(found.pieces[0], distances < cutoff)
-    monkeypatch.setattr(framewise, "CHUNK_VALUES", 1)
-    np.testing.assert_array_equal(fitted.transform(trajectory).pieces[0], found.pieces[0])
+def test_soft_contacts_are_a_logistic_step_of_mdtrajs_distance(shaken, of_molecules):
+    molecule = shaken(WW, n_frames=5)
+    _, distances = in_mdtraj(molecule, 3)
+    found = described(Contacts(cutoff=0.6, softness=0.05), of_molecules(molecule))
+    np.testing.assert_allclose(found.pieces[0], 1 / (1 + np.exp((distances - 0.6) / 0.05)), atol=1e-4)
 
 
-def test_near_residues_are_left_out_but_those_of_another_chain_are_not(of_atoms):
-    names = ["A:GLY1-CA", "A:GLY2-CA", "A:GLY3-CA", "B:GLY1-CA"]
-    header = of_atoms(names, np.zeros((1, 4, 3))).header
-    columns = Contacts(min_separation=2).header_of(header).columns
-    assert columns == ("A:GLY1..A:GLY3", "A:GLY1..B:GLY1", "A:GLY2..B:GLY1", "A:GLY3..B:GLY1")
+def test_contacts_of_chosen_atoms_are_those_of_mdtraj(shaken, of_molecules):
+    molecule = shaken(WW, n_frames=5)
+    names, distances = in_mdtraj(molecule, 4, scheme="ca")
+    found = described(Contacts(cutoff=0.8, softness=0.1, atoms=("CA",), min_separation=4), of_molecules(molecule))
+    assert found.columns == names
+    np.testing.assert_allclose(found.pieces[0], 1 / (1 + np.exp((distances - 0.8) / 0.1)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("softness", "expected"), [(0.0, [1, 0, 0]), (0.1, [1 / (1 + np.exp(-2)), 0.5, 0])])
+def test_the_nearest_atoms_of_two_residues_decide_and_hydrogens_do_not_count(softness, expected, of_atoms):
+    """Nearest heavy atoms 0.4, exactly 0.6 and 100 nm apart; hydrogens are nearer."""
+    names = ["ALA1-CA", "ALA1-CB", "ALA1-HB1", "GLY4-CA", "GLY4-N", "GLY4-HA2"]
+    frames = [[[0, 0, 0], [0.1, 0, 0], [0.3, 0, 0], [0.8, 0, 0], [gap + 0.1, 0, 0], [0.4, 0, 0]] for gap in (0.4, 0.6)]
+    far = [[*frames[0][:3], *([100.1, 0, 0],) * 3]]
+    found = described(Contacts(cutoff=0.6, softness=softness), of_atoms(names, np.round(frames + far, 3)))
+    assert found.columns == ("ALA1..GLY4",)
+    np.testing.assert_allclose(found.pieces[0][:, 0], expected, atol=1e-6)
+
+
+def test_a_soft_step_becomes_the_hard_one(of_atoms):
+    names, frames = ["ALA1-CA", "GLY4-CA"], np.zeros((9, 2, 3))
+    frames[:, 1, 0] = np.arange(9) / 10 + 0.05
+    hard = described(Contacts(cutoff=0.5), of_atoms(names, frames))
+    soft = described(Contacts(cutoff=0.5, softness=1e-6), of_atoms(names, frames))
+    np.testing.assert_array_equal(soft.pieces[0], hard.pieces[0])
+    assert hard.pieces[0][:, 0].tolist() == [1] * 5 + [0] * 4
+
+
+def test_working_in_chunks_changes_nothing(monkeypatch, shaken, of_molecules):
+    trajectory = of_molecules(shaken("pentapeptide/pentapeptide-impl-solv.pdb"))
+    features = Contacts(softness=0.1)
+    whole = described(features, trajectory)
+    monkeypatch.setattr(framewise, "CHUNK_FRAMES", 7)
+    assert whole.pieces[0].dtype == np.float32
+    np.testing.assert_array_equal(described(features, trajectory).pieces[0], whole.pieces[0])
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"cutoff": 0.0}, r"^cutoff \(0 nm\) must be above 0 and finite$"),
+        ({"cutoff": float("inf")}, r"^cutoff \(inf nm\) must be above 0 and finite$"),
         ({"softness": -0.1}, r"^softness \(-0\.1 nm\) must be at least 0 and finite$"),
-        ({"atoms": ()}, r"^atoms is empty; .*$"),
+        ({"softness": float("nan")}, r"^softness \(nan nm\) must be at least 0 and finite$"),
+        ({"atoms": ()}, "^atoms is empty; name at least one kind of atom, for example CA, or null for all$"),
         ({"min_separation": 0}, r"^min_separation \(0\) must be at least 1$"),
     ],
 )
@@ -70,7 +99,7 @@ def test_every_bad_field_is_named_in_one_line(fields, message):
         Contacts(**fields)
 
 
-def test_a_choice_that_leaves_no_pair_is_refused_before_computing(of_atoms):
-    header = of_atoms(["ALA1-CA", "ALA2-CA"], np.zeros((1, 2, 3))).header
-    with pytest.raises(ValueError, match=r"^min_separation \(3\) leaves no pair of the 2 residues; lower it$"):
+def test_a_molecule_that_is_too_short_is_refused_before_computing():
+    header = Header(tuple(f"ALA{n}-CA.{axis}" for n in (1, 2, 3) for axis in "xyz"), (10,), 1.0, "ps")
+    with pytest.raises(ValueError, match=r"^min_separation \(3\) leaves no pair of the 3 residues; lower it$"):
         Contacts().header_of(header)

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from mdlm.features.molecule import atoms_of, chosen_atoms
+from mdlm.features.molecule import atoms_of, chosen_atoms, squared_distances
 
 
 def columns(*names):
@@ -12,48 +13,71 @@ def columns(*names):
     [
         ("ALA2-CA", "ALA2", "CA"),
         ("A:ALA2-CA", "A:ALA2", "CA"),
-        ("MET-1-N", "MET-1", "N"),
-        ("2HP3-O1'", "2HP3", "O1'"),
-        ("Cl-5-Cl-", "Cl-5", "Cl-"),
-        ("HIP12-1HB", "HIP12", "1HB"),
+        ("ALA2-1HB", "ALA2", "1HB"),
+        ("GLY-1-CA", "GLY-1", "CA"),
+        ("2MR12-C5'", "2MR12", "C5'"),
+        ("HOH101-O", "HOH101", "O"),
+        ("ACE1-H-1", "ACE1", "H-1"),
     ],
 )
-def test_an_atom_is_read_from_the_name_of_its_columns(label, residue, name):
-    (atom,) = atoms_of(("time", *columns(label), "energy"))
-    assert (atom.label, atom.residue, atom.name, atom.column) == (label, residue, name, 1)
+def test_a_columns_name_tells_residue_and_atom(label, residue, name):
+    (atom,) = atoms_of(columns(label))
+    assert (atom.label, atom.residue, atom.name, atom.column) == (label, residue, name, 0)
 
 
-def test_columns_that_are_no_three_coordinates_of_an_atom_are_passed_over():
-    assert atoms_of(("x", "y", "ALA2-CA.x", "ALA2-CA.z", "ALA2-CA.y", "other.x", "other.y", "other.z")) == ()
+def test_what_is_no_atom_is_passed_over():
+    names = ("phi", *columns("ALA1-N"), "x", "y", "z", "ALA1-C.x", "ALA1-C.y", *columns("ALA1-CA", "centre"))
+    assert [(atom.label, atom.column) for atom in atoms_of(names)] == [("ALA1-N", 1), ("ALA1-CA", 9)]
+    assert atoms_of(("x", "y", "phi ALA2")) == ()
 
 
-def test_residues_have_places_along_chains_that_end_where_names_change_or_numbers_fall():
-    labels = ["A:ALA5-N", "A:ALA5-CA", "A:GLY6-N", "A:GLY9-N", "B:ALA5-N", "B:GLY6-N", "B:LEU1-N"]
-    places = [(atom.chain, atom.place) for atom in atoms_of(columns(*labels))]
-    assert places == [(0, 0), (0, 0), (0, 1), (0, 4), (1, 0), (1, 1), (2, 0)]
+def test_residues_are_counted_along_each_chain_and_a_gap_stays_a_gap():
+    names = ["A:ALA3-N", "A:ALA3-CA", "A:GLY4-CA", "A:LEU8-CA", "B:GLY9-CA", "B:ALA10-CA"]
+    atoms = atoms_of(columns(*names))
+    assert [(atom.chain, atom.place) for atom in atoms] == [(0, 0), (0, 0), (0, 1), (0, 5), (1, 0), (1, 1)]
+    assert atoms[0].separation(atoms[1]) == 0
+    assert atoms[3].separation(atoms[0]) == 5
+    assert atoms[3].separation(atoms[4]) == np.inf
 
 
-def test_an_inserted_residue_of_the_same_number_is_one_further():
-    atoms = atoms_of(columns("SER52-CA", "THR52-CA", "GLY53-CA"))
-    assert [atom.place for atom in atoms] == [0, 1, 2]
+def test_a_chain_without_a_name_begins_where_residue_numbers_fall():
+    atoms = atoms_of(columns("ALA7-CA", "GLY8-CA", "LEU1-CA", "TRP2-CA"))
+    assert [(atom.chain, atom.place) for atom in atoms] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
-def test_separation_counts_residues_within_a_chain_and_is_infinite_between_chains():
-    first, _, third, other = atoms_of(columns("A:ALA1-CA", "A:ALA2-CA", "A:ALA3-CA", "B:ALA1-CA"))
-    assert first.separation(third) == third.separation(first) == 2
-    assert first.separation(other) == float("inf")
+def test_residues_of_one_number_follow_each_other():
+    """Insertion codes: 52, 52A."""
+    assert [atom.place for atom in atoms_of(columns("SER52-CA", "GLY52-CA", "ALA53-CA"))] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("name", "heavy"), [("CA", True), ("HA", False), ("1HB", False), ("OH", True), ("NH1", True)])
-def test_hydrogens_are_told_by_their_names(name, heavy):
-    (atom,) = atoms_of(columns(f"ARG1-{name}"))
-    assert atom.is_heavy is heavy
+def test_two_atoms_of_one_name_are_refused():
+    message = r"^columns: ALA1-CA\.x is there twice; tell chains apart by their names, as in A:ALA1-CA\.x$"
+    with pytest.raises(ValueError, match=message):
+        atoms_of(columns("ALA1-CA", "GLY2-CA", "ALA1-CA"))
 
 
-def test_what_atoms_cannot_be_told_apart_or_are_not_there_is_said_in_one_line():
-    with pytest.raises(ValueError, match=r"^columns: ALA1-N\.x is there twice; tell chains .*, as in A:ALA1-N\.x$"):
-        atoms_of(columns("ALA1-N", "ALA1-N"))
-    with pytest.raises(ValueError, match=r"^atoms: the system has no atoms \(columns such as ALA2-CA\.x\); .* x, y$"):
-        chosen_atoms(("x", "y"), None)
-    with pytest.raises(ValueError, match=r"^atoms \(CB\) must be names of atoms of this system: N, CA$"):
-        chosen_atoms(columns("ALA1-N", "ALA1-CA", "ALA2-N"), ("CA", "CB"))
+def test_hydrogens_are_told_by_their_names(shared_data):
+    import mdtraj
+
+    topology = mdtraj.load_topology(shared_data / "native" / "1PIN_WW_6-39.pdb")
+    atoms = atoms_of(columns(*map(str, topology.atoms)))
+    assert [atom.is_heavy for atom in atoms] == [atom.element.symbol != "H" for atom in topology.atoms]
+    assert [atom.place for atom in atoms] == [atom.residue.index for atom in topology.atoms]
+
+
+@pytest.mark.parametrize(
+    ("names", "atoms", "message"),
+    [
+        (("x", "y"), None, r"^atoms: the system has no atoms \(columns such as ALA2-CA\.x\); available are x, y$"),
+        (columns("ALA1-CA", "ALA1-N"), ("CB",), r"^atoms \(CB\) must be names of atoms of this system: CA, N$"),
+    ],
+)
+def test_atoms_that_are_not_there_are_named(names, atoms, message):
+    with pytest.raises(ValueError, match=message):
+        chosen_atoms(names, atoms)
+
+
+def test_distances_are_those_of_pythagoras():
+    frames = np.array([[0, 1, 2, 3, 3, 8], [5, 5, 5, 5, 5, 5]], np.float32)
+    found = squared_distances(frames, np.array([0, 3]), np.array([3, 0]))
+    np.testing.assert_array_equal(found, [[9 + 4 + 36] * 2, [0, 0]])
