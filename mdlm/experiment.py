@@ -25,11 +25,12 @@ from mdlm.partition.base import Discretiser, Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
 from mdlm.sampling.sampling import Sampled, Sampling
+from mdlm.stages import Stages
 from mdlm.store import Store
 from mdlm.system.base import System
 from mdlm.tracking import Tracking
 from mdlm.training.training import Fitted, Training, refuse_other
-from mdlm.trajectory import Dtraj, Split, Trajectory, split_pieces
+from mdlm.trajectory import Dtraj, Split, split_pieces
 
 JUDGEMENT = ("sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
@@ -156,19 +157,14 @@ class Experiment:
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
             tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, _tags()))
-            trajectories = self.trajectories()
-            parts = trajectories.split(self.validation_fraction, self.test_fraction)
-            features = self.features.fit(parts.train)
-            described = parts.map(features.transform)
-            discretiser = self.partition.fit(described.train)
-            treatment = self.recrossing.fit(discretiser, described.train)
-            states = described.map(lambda part: treatment.treat(discretiser.assign(part), part))
+            stages = self.stages()
+            states = stages.treated
             tokens = states.map(lambda part: part.strided(self.stride))
             fitted = self._train(tokens, directory, parameters)
             sampled = self._sample(fitted, tokens.test)
             comparison = self._compare(states, tokens.train, sampled)
             metrics = comparison.metrics() | _costs(fitted, sampled, tokens)
-            outcome = Outcome(directory, tokens, discretiser, fitted, sampled, comparison, metrics)
+            outcome = Outcome(directory, tokens, stages.discretiser, fitted, sampled, comparison, metrics)
             files = write_results(outcome, config)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(metrics)
@@ -176,20 +172,10 @@ class Experiment:
             tracker.files(files)
         return outcome
 
-    def trajectories(self) -> Trajectory:
-        """The system's trajectories, from the cache where they are there."""
-        identity = {
-            "system": f"{type(self.system).__module__}.{type(self.system).__qualname__}",
-            "fields": self.system.identity(),
-            "code": code_version(type(self.system)),
-        }
-        name = type(self.system).__module__.rpartition(".")[2]
-
-        def compute() -> Trajectory:
-            with bar(f"simulating {name}") as progress:
-                return self.system.trajectories(progress).check()
-
-        return Store(self.cache_dir).trajectory(name, identity, compute)
+    def stages(self) -> Stages:
+        """Everything up to the treated states, from the cache where it is there."""
+        parts = (self.system, self.features, self.partition, self.recrossing)
+        return Stages(*parts, self.validation_fraction, self.test_fraction, Store(self.cache_dir))
 
     def _train(self, tokens: Split[Dtraj], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
         identity = self._identity(parameters)
