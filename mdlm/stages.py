@@ -120,11 +120,7 @@ class Stages:
             states, described, discretiser = self.states, self.described, self.discretiser
             with bar(f"treating: {_name(self.recrossing)}"):
                 treatment = self.recrossing.fit(discretiser, described.train)
-                treated = Split(
-                    treatment.treat(states.train, described.train),
-                    treatment.treat(states.validation, described.validation),
-                    treatment.treat(states.test, described.test),
-                )
+                treated = Split(*map(treatment.treat, states.parts, described.parts))
                 again = treatment.treat(treated.train, described.train)
                 leading = treatment.leading(states.train, described.train)
                 return treated, effect(states.train, treated.train, again, leading)
