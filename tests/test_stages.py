@@ -2,11 +2,15 @@ import inspect
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from mdlm import stages as module
+from mdlm.build import build
 from mdlm.features.base import Features, FittedFeatures, SelectedColumns
 from mdlm.features.coordinates import Coordinates
 from mdlm.partition.base import Discretiser, Partition
@@ -306,6 +310,36 @@ def test_a_part_in_mdlm_and_one_of_a_users_own_go_together(stages):
     first = everything(stages(recrossing=Coring(residence_time=1.0, iterative=True)))
     assert everything(stages(recrossing=Coring(residence_time=1.0, iterative=True))) == first
     assert DONE["partitioned"] == 1
+
+
+CONF = Path(__file__).parent.parent / "conf"
+GROUPS = ("features", "partition", "recrossing")
+OF_MOLECULES = {"contacts", "pair_distances", "torsions", "tica_torsions"}  # which no system here is
+OPTIONS = {f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")}
+NEEDS = {
+    "features=standard": ["partition=kmeans"],
+    "features=tica": ["partition=kmeans"],
+    "partition=labels": ["system=chain"],
+    "partition=sin_bins": ["features=x"],
+    "recrossing=core_set_membership": ["partition=pcca"],
+}
+SMALL = ["system.n_walkers=10", "system.n_steps=1_000_000"]
+
+
+@pytest.mark.parametrize("option", sorted(option for option in OPTIONS if option.split("=")[1] not in OF_MOLECULES))
+def test_what_every_option_makes_is_read_back(option, tmp_path, caplog, read):
+    needs = NEEDS.get(option, [])
+    words = [option, *needs, f"cache_dir={tmp_path}", *([] if "system=chain" in needs else SMALL)]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", words), resolve=True, throw_on_missing=True)
+    experiment = build(config)
+    first, second = [
+        (stages.trajectories, stages.fitted_features, stages.discretiser, stages.treated, stages.effect)
+        for stages in (experiment.stages(), experiment.stages())
+    ]
+    assert repr(first) == repr(second)
+    assert set(read) == {file.name.partition("-")[0] for file in tmp_path.glob("*.safetensors")}
+    assert caplog.text == ""
 
 
 def test_modules_of_nested_parts_may_be_read():
