@@ -26,9 +26,9 @@ from mdlm.macrostates.base import Lumping, Macrostates
 from mdlm.model.base import ModelConfig
 from mdlm.partition.base import Discretiser, Partition
 from mdlm.progress import bar
-from mdlm.recrossing.base import Recrossing, Treatment
-from mdlm.recrossing.effect import Effect, effect
+from mdlm.recrossing.base import Recrossing
 from mdlm.sampling.sampling import Sampled, Sampling
+from mdlm.stages import Stages
 from mdlm.store import Store
 from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
@@ -186,14 +186,8 @@ class Experiment:
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
             tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, _tags()))
-            trajectories = self.trajectories()
-            parts = trajectories.split(self.validation_fraction, self.test_fraction)
-            features = self.features.fit(parts.train)
-            described = parts.map(features.transform)
-            discretiser = self.partition.fit(described.train)
-            states = described.map(discretiser.assign)
-            treatment = self.recrossing.fit(discretiser, described.train)
-            treated = Split(*map(treatment.treat, states.parts, described.parts))
+            stages = self.stages()
+            parts, states, treated, discretiser = stages.parts, stages.states, stages.treated, stages.discretiser
             macrostates = self.macrostates.fit(parts.train, states.train, discretiser.state_names)
             strided = treated.map(lambda part: part.strided(self.stride, self.offsets))
             tokeniser = self.tokens.fit(strided.train)
@@ -204,18 +198,17 @@ class Experiment:
             reference = _joined(Split(*map(macrostates.of_frames, parts.parts, states.parts)))
             comparison = self._compare(reference, treated.train, strided.train, chains, macrostates.lumping)
             diagnosis = diagnose(states.train, treated.train, strided.train, self.kinetics.lag_time, N_TIMESCALES)
-            treated_by = _effect(treatment, states.train, treated.train, described.train)
-            comparison = replace(comparison, notes=(*treated_by.notes(), *comparison.notes))
+            comparison = replace(comparison, notes=(*stages.effect.notes(), *comparison.notes))
             metrics = (
                 comparison.metrics()
                 | diagnosis.metrics()
-                | treated_by.metrics()
+                | stages.effect.metrics()
                 | _of_tokens(tokeniser, tokens, sampled, macrostates.lumping)
                 | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
             )
             outcome = Outcome(
                 directory=directory,
-                described=described.train,
+                described=stages.described.train,
                 discretiser=discretiser,
                 lumping=macrostates.lumping,
                 diagnosis=diagnosis,
@@ -234,20 +227,10 @@ class Experiment:
             tracker.files(files)
         return outcome
 
-    def trajectories(self) -> Trajectory:
-        """The system's trajectories, from the cache where they are there."""
-        identity = {
-            "system": f"{type(self.system).__module__}.{type(self.system).__qualname__}",
-            "fields": self.system.identity(),
-            "code": code_version(type(self.system)),
-        }
-        name = type(self.system).__module__.rpartition(".")[2]
-
-        def compute() -> Trajectory:
-            with bar(f"simulating {name}") as progress:
-                return self.system.trajectories(progress).check()
-
-        return Store(self.cache_dir).trajectory(name, identity, compute)
+    def stages(self) -> Stages:
+        """Everything up to the treated states, from the cache where it is there."""
+        parts = (self.system, self.features, self.partition, self.recrossing)
+        return Stages(*parts, self.validation_fraction, self.test_fraction, Store(self.cache_dir))
 
     def _train(self, tokens: Split[Tokens], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
         identity = self._identity(parameters)
@@ -289,11 +272,6 @@ class Experiment:
 
 def _joined(parts: Split[Dtraj]) -> Dtraj:
     return parts.train.joined(parts.validation, parts.test)
-
-
-def _effect(treatment: Treatment, before: Dtraj, after: Dtraj, described: Trajectory) -> Effect:
-    """What a recrossing treatment did to training data."""
-    return effect(before, after, treatment.treat(after, described), treatment.leading(before, described))
 
 
 def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled, lumping: Lumping) -> dict[str, float]:

@@ -17,7 +17,9 @@ ALLOWED = {
     "errors": set(),
     "fingerprint": set(),
     "build": set(),
-    "store": BASIS | {"fingerprint"},
+    "packing": set(),
+    "cache": set(),
+    "store": {"", "cache", "fingerprint", "packing"},
     "tracking": BASIS,
     # the parts: themselves, the basis, and at most another part's base
     "system": BASIS,
@@ -32,9 +34,12 @@ ALLOWED = {
     "sampling": BASIS | {"model.base"},
     "kinetics": BASIS | {"system.base"},
     # above the parts
+    "stages": BASIS
+    | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
+    | {"recrossing.effect", "recrossing.keep"},
     "experiment": BASIS
-    | {"", "build", "fingerprint", "store", "tracking", "report.run_folder"}
-    | {"system.base", "features.base", "partition.base", "recrossing.base", "recrossing.effect", "tokens.base"}
+    | {"", "build", "fingerprint", "stages", "store", "tracking", "report.run_folder"}
+    | {"system.base", "features.base", "partition.base", "recrossing.base", "tokens.base"}
     | {"macrostates.base", "model.base"}
     | {
         "training.training",
@@ -138,6 +143,7 @@ def test_imports_go_one_way(module):
         ("training.training", "mdlm.model.lstm"),
         ("kinetics.msm", "mdlm.system.chain"),
         ("model.base", "mdlm.experiment"),
+        ("store", "mdlm.stages"),
         ("experiment", "mdlm.cli"),
         ("study.table", "mdlm.cli_help"),
     ],
