@@ -24,7 +24,7 @@ from mdlm.kinetics.comparison import Comparison
 from mdlm.kinetics.diagnosis import Diagnosis, diagnose
 from mdlm.macrostates.base import Lumping, Macrostates
 from mdlm.model.base import ModelConfig
-from mdlm.partition.base import Discretiser, Partition
+from mdlm.partition.base import Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
 from mdlm.sampling.sampling import Sampled, Sampling
@@ -34,7 +34,7 @@ from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
 from mdlm.training.training import Fitted, Training, refuse_other
-from mdlm.trajectory import Dtraj, Split, Trajectory, split_pieces
+from mdlm.trajectory import Dtraj, Split, split_pieces
 
 JUDGEMENT = ("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
@@ -50,9 +50,7 @@ class Outcome:
 
     Attributes:
         directory: The run's folder.
-        described: Training frames as the partition saw them.
-        discretiser: The fitted partition.
-        lumping: The macrostates that its states belong to.
+        stages: Everything before the tokens: data, partition, treatment, macrostates.
         diagnosis: What partition, treatment and stride did to the training data.
         strided: The training states after treatment and stride.
         tokeniser: Turns such states into tokens and back.
@@ -64,9 +62,7 @@ class Outcome:
     """
 
     directory: Path
-    described: Trajectory
-    discretiser: Discretiser
-    lumping: Lumping
+    stages: Stages
     diagnosis: Diagnosis
     strided: Dtraj
     tokeniser: Tokeniser
@@ -187,30 +183,27 @@ class Experiment:
             refuse_other(directory / "checkpoint", self._identity(parameters))
             tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, _tags()))
             stages = self.stages()
-            parts, states, treated, discretiser = stages.parts, stages.states, stages.treated, stages.discretiser
-            macrostates = self.macrostates.fit(parts.train, states.train, discretiser.state_names)
+            treated, lumping = stages.treated, stages.lumping
             strided = treated.map(lambda part: part.strided(self.stride, self.offsets))
             tokeniser = self.tokens.fit(strided.train)
             tokens = strided.map(tokeniser.encode)
             fitted = self._train(tokens, directory, parameters)
             sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token)
             chains = tokeniser.decode(sampled.chains)
-            reference = _joined(Split(*map(macrostates.of_frames, parts.parts, states.parts)))
-            comparison = self._compare(reference, treated.train, strided.train, chains, macrostates.lumping)
-            diagnosis = diagnose(states.train, treated.train, strided.train, self.kinetics.lag_time, N_TIMESCALES)
+            comparison = self._compare(stages.reference, treated.train, strided.train, chains, lumping)
+            before, after = stages.states.train, treated.train
+            diagnosis = diagnose(before, after, strided.train, self.kinetics.lag_time, N_TIMESCALES)
             comparison = replace(comparison, notes=(*stages.effect.notes(), *comparison.notes))
             metrics = (
                 comparison.metrics()
                 | diagnosis.metrics()
                 | stages.effect.metrics()
-                | _of_tokens(tokeniser, tokens, sampled, macrostates.lumping)
+                | _of_tokens(tokeniser, tokens, sampled, lumping)
                 | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
             )
             outcome = Outcome(
                 directory=directory,
-                described=stages.described.train,
-                discretiser=discretiser,
-                lumping=macrostates.lumping,
+                stages=stages,
                 diagnosis=diagnosis,
                 strided=strided.train,
                 tokeniser=tokeniser,
@@ -229,7 +222,7 @@ class Experiment:
 
     def stages(self) -> Stages:
         """Everything up to the treated states, from the cache where it is there."""
-        parts = (self.system, self.features, self.partition, self.recrossing)
+        parts = (self.system, self.features, self.partition, self.recrossing, self.macrostates)
         return Stages(*parts, self.validation_fraction, self.test_fraction, Store(self.cache_dir))
 
     def _train(self, tokens: Split[Tokens], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
@@ -268,10 +261,6 @@ class Experiment:
         parts = (self.model, self.partition, self.features, self.system)
         model, *rest = [type(part).__module__.rpartition(".")[2] for part in parts]
         return "-".join([model, f"seed{self.seed}", f"stride{self.stride}", *rest])
-
-
-def _joined(parts: Split[Dtraj]) -> Dtraj:
-    return parts.train.joined(parts.validation, parts.test)
 
 
 def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled, lumping: Lumping) -> dict[str, float]:

@@ -64,7 +64,8 @@ def code_version(part: type) -> str:
     """A hash of the code behind a part: its class, its bases, and what they import from the same package.
 
     Comments, docstrings and layout do not count, so that editing those computes nothing anew. Modules beside a
-    user's own module count as its package.
+    user's own module count as its package. What mdlm's parts import from other parts (PCCA+ the counts of
+    `mdlm.kinetics`) counts too, but not the modules beside the parts, such as `mdlm.progress`.
     """
     packages = {"mdlm", part.__module__.split(".")[0]}
     wanted = [inspect.getmodule(cls) for cls in part.__mro__ if cls.__module__.split(".")[0] in packages]
@@ -102,8 +103,9 @@ def _imported(tree: ast.Module, package: str) -> set[str]:
 
 
 def _is_sibling(name: str, package: str, folder: Path) -> bool:
-    """Whether a name is a module of a package or, where there is no package, one in the same folder."""
-    if not (name.startswith(f"{package}.") if package else "." not in name):
+    """Whether a name is a module of a package, of another part of mdlm or, without a package, one in the folder."""
+    of_a_part = package.startswith("mdlm.") and name.startswith("mdlm.") and name.count(".") > 1
+    if not of_a_part and not (name.startswith(f"{package}.") if package else "." not in name):
         return False
     try:
         spec = importlib.util.find_spec(name)

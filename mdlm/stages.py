@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from mdlm.features.base import Features, FittedFeatures, SelectedColumns
 from mdlm.fingerprint import code_version, digest, part_identity
+from mdlm.macrostates.base import Lumping, Macrostates
+from mdlm.macrostates.own import Own, each_its_own
 from mdlm.partition.base import Discretiser, Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
@@ -32,6 +34,7 @@ class Stages:
         features: Describe their frames.
         partition: Names their states.
         recrossing: Cleans the state sequence.
+        macrostates: What molecular dynamics and sample are judged on.
         validation_fraction: Held out to decide when to stop.
         test_fraction: Held out for prompts and the final likelihood.
         store: Where finished stages are kept.
@@ -41,6 +44,7 @@ class Stages:
     features: Features
     partition: Partition
     recrossing: Recrossing
+    macrostates: Macrostates
     validation_fraction: float
     test_fraction: float
     store: Store
@@ -90,6 +94,16 @@ class Stages:
         """What the treatment did to the training data."""
         return self._recrossed[1]
 
+    @property
+    def lumping(self) -> Lumping:
+        """The macrostate of each state, found on training data."""
+        return self._judged[0]
+
+    @property
+    def reference(self) -> Dtraj:
+        """Macrostates of all molecular dynamics."""
+        return self._judged[1]
+
     @cached_property
     def _described(self) -> tuple[FittedFeatures, Split[Trajectory]]:
         def compute() -> tuple[FittedFeatures, Split[Trajectory]]:
@@ -127,6 +141,21 @@ class Stages:
 
         return self._result("recrossing", self.recrossing, compute)
 
+    @cached_property
+    def _judged(self) -> tuple[Lumping, Dtraj]:
+        if isinstance(self.macrostates, Own):  # the states would only be stored twice
+            train, *others = self.states.parts
+            return each_its_own(self.discretiser.state_names), train.joined(*others)
+
+        def compute() -> tuple[Lumping, Dtraj]:
+            parts, states, discretiser = self.parts, self.states, self.discretiser
+            with bar(f"finding macrostates: {_name(self.macrostates)}"):
+                fitted = self.macrostates.fit(parts.train, states.train, discretiser.state_names)
+                train, *others = map(fitted.of_frames, parts.parts, states.parts)
+                return fitted.lumping, train.joined(*others)
+
+        return self._result("macrostates", self.macrostates, compute)
+
     def _result(
         self, stage: str, part: object, compute: Callable[[], T], is_kept: Callable[[T], bool] = lambda result: True
     ) -> T:
@@ -148,12 +177,19 @@ class Stages:
             "recrossing": part_identity(self.recrossing),
             "effect": code_version(Effect),
         }
-        return {"trajectories": trajectories, "features": features, "partition": partition, "recrossing": recrossing}
+        macrostates = {"upstream": digest(partition), "macrostates": part_identity(self.macrostates)}
+        return {
+            "trajectories": trajectories,
+            "features": features,
+            "partition": partition,
+            "recrossing": recrossing,
+            "macrostates": macrostates,
+        }
 
     @cached_property
     def _store(self) -> Store:
         """The store, which may also read the classes of the parts' own modules."""
-        parts = (self.system, self.features, self.partition, self.recrossing)
+        parts = (self.system, self.features, self.partition, self.recrossing, self.macrostates)
         return replace(self.store, trusted=self.store.trusted.union(*map(_modules, parts)))
 
 

@@ -35,6 +35,7 @@ ALLOWED = {
     "kinetics": BASIS | {"system.base"},
     # above the parts
     "stages": BASIS
+    | {"macrostates.base", "macrostates.own"}
     | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
     | {"recrossing.effect", "recrossing.keep"},
     "experiment": BASIS

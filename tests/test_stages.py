@@ -13,6 +13,8 @@ from mdlm import stages as module
 from mdlm.build import build
 from mdlm.features.base import Features, FittedFeatures, SelectedColumns
 from mdlm.features.coordinates import Coordinates
+from mdlm.macrostates.own import Own
+from mdlm.macrostates.partitioned import Partitioned
 from mdlm.partition.base import Discretiser, Partition
 from mdlm.progress import silent
 from mdlm.recrossing.base import Recrossing, Treatment
@@ -120,6 +122,7 @@ def stages(tmp_path):
 
     def of(**changes):
         parts = {"system": Walk(lag_time=1.0), "features": Centred(), "partition": Halves(above=0.0)}
+        parts["macrostates"] = Own()
         fractions = {"validation_fraction": 0.1, "test_fraction": 0.2}
         return Stages(**parts | {"recrossing": Flip(state=1)} | fractions | changes, store=Store(tmp_path / "cache"))
 
@@ -161,7 +164,9 @@ def everything(stages):
         clocked += [split.train, split.validation, split.test]
     arrays = [[(piece.dtype, piece.shape, piece.tobytes()) for piece in part.pieces] for part in clocked]
     clocks = [(part.frame_time, part.time_unit) for part in clocked]
-    return arrays, clocks, stages.discretiser, stages.fitted_features, repr(stages.effect)  # NaN is not NaN
+    fitted = (stages.discretiser, stages.fitted_features, repr(stages.effect))  # NaN is not NaN
+    judged = ([piece.tobytes() for piece in stages.reference.pieces], stages.lumping.of_state.tolist())
+    return arrays, clocks, fitted, judged
 
 
 def test_each_stage_is_what_its_part_makes_of_the_stage_before(stages):
@@ -211,6 +216,7 @@ def test_a_second_run_computes_nothing_and_yields_the_same_bits(stages):
         ("states", ["partition"]),
         ("treated", ["recrossing"]),
         ("effect", ["recrossing"]),
+        ("reference", ["partition"]),
     ],
 )
 def test_a_second_run_reads_only_what_is_asked_for(asked, needed, stages, read):
@@ -304,6 +310,27 @@ def test_states_that_are_kept_are_not_stored_twice(stages):
     assert made.effect.transitions_before == made.effect.transitions_after > 0
     assert made.effect.idempotent
     assert files(made, "recrossing") == []
+
+
+def test_macrostates_are_found_once_per_partition_and_kept(stages, read):
+    judge = Partitioned(features=Centred(), partition=Halves(above=0.5))
+    for above in (0.0, 1.0):
+        for state in (0, 1):
+            everything(stages(partition=Halves(above=above), recrossing=Flip(state=state), macrostates=judge))
+    assert DONE["partitioned"] == 2 + 2  # the run's own partitions, and the macrostates' for each
+    read.clear()
+    DONE.clear()
+    warm = stages(partition=Halves(above=1.0), macrostates=judge)
+    assert warm.lumping.n_macrostates == 2
+    assert sum(warm.reference.lengths) == 600
+    assert read == ["macrostates"]
+    assert not DONE
+
+
+def test_macrostates_that_are_the_states_are_not_stored_twice(stages):
+    made = stages()
+    assert [piece.tobytes() for piece in made.reference.pieces[:7]] == [p.tobytes() for p in made.states.train.pieces]
+    assert files(made, "macrostates") == []
 
 
 def test_a_part_in_mdlm_and_one_of_a_users_own_go_together(stages):

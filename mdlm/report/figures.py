@@ -34,7 +34,7 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
     if outcome.fitted.history:
         drawings["training"] = (_training, (5.2, 3.2))
     drawings["partition"] = (_partition, (7.2, 5.6))
-    if len(outcome.described.columns) == 2:
+    if len(outcome.stages.discretiser.columns) == 2:
         drawings["landscape"] = (_landscape, (5.2, 4.2))
     with mpl.rc_context(STYLE):
         for name, (draw, size) in drawings.items():
@@ -46,7 +46,7 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
 
 def _traces(figure: Figure, outcome: Outcome) -> None:
     """The same span of time of MD and of one sampled chain."""
-    train, chains = outcome.lumping.lump(outcome.strided), outcome.lumping.lump(outcome.chains)
+    train, chains = outcome.stages.lumping.lump(outcome.strided), outcome.stages.lumping.lump(outcome.chains)
     piece, chain = max(train.pieces, key=len), max(chains.pieces, key=len)
     n_frames = min(len(piece), len(chain))
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
@@ -133,7 +133,7 @@ def _partition(figure: Figure, outcome: Outcome) -> None:
 
 def _landscape(figure: Figure, outcome: Outcome) -> None:
     """The partition over the free energy of the two features."""
-    draw_landscape(figure, outcome.described, outcome.discretiser)
+    draw_landscape(figure, outcome.stages.described.train, outcome.stages.discretiser)
 
 
 def _training(figure: Figure, outcome: Outcome) -> None:
@@ -158,6 +158,6 @@ def _training(figure: Figure, outcome: Outcome) -> None:
 
 def _name_states(axis: object, outcome: Outcome) -> None:
     """Write the macrostates' names at the ticks where they are few."""
-    names = outcome.lumping.names
+    names = outcome.stages.lumping.names
     if len(names) <= NAMED_STATES_UP_TO:
         axis.set_ticks(range(len(names)), names, fontsize=7)  # type: ignore[attr-defined]

@@ -84,8 +84,8 @@ def _save_chains(path: Path, outcome: Outcome) -> None:
         token_names=np.array(outcome.tokeniser.token_names),
         frame_time=states.frame_time,
         time_unit=states.time_unit,
-        state_names=np.array(outcome.discretiser.state_names),
-        macrostate_of_state=outcome.lumping.of_state,
-        macrostate_names=np.array(outcome.lumping.names),
+        state_names=np.array(outcome.stages.discretiser.state_names),
+        macrostate_of_state=outcome.stages.lumping.of_state,
+        macrostate_names=np.array(outcome.stages.lumping.names),
         **decoded,
     )

@@ -123,5 +123,6 @@ def _pair_names(edges: IntArray, nearest: IntArray) -> tuple[str, ...]:
 
 def _bin_names(edges: IntArray) -> list[str]:
     spans = zip(edges[:-1], edges[1:] - 1, strict=True)
-    inner = [f"{first} frames" if first == last else f"{first}-{last} frames" for first, last in spans]
-    return [*inner, f"{edges[-1]} frames or more"]
+    inner = [f"{first}-{last} frames" if first < last else f"{first} frames" for first, last in spans]
+    names = [*inner, f"{edges[-1]} frames or more"]
+    return [name if name != "1 frames" else "1 frame" for name in names]
