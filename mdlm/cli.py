@@ -162,6 +162,16 @@ def ui(words: Sequence[str]) -> None:
         fail(str(error))
 
 
+def cache(words: Sequence[str]) -> None:
+    """List or delete the finished stages that `mdlm train` keeps."""
+    from mdlm import cli_cache
+
+    try:
+        cli_cache.run(words)
+    except OSError as error:
+        fail(f"{error.filename or 'the cache'}: {error.strerror or error}")
+
+
 def completion(words: Sequence[str]) -> None:
     """Print a script that completes commands, groups, options and fields in bash, zsh or fish."""
     from mdlm import cli_completion
@@ -174,7 +184,12 @@ def completion(words: Sequence[str]) -> None:
         fail(f"completion needs one of {', '.join(cli_completion.SCRIPTS)}, for example: mdlm completion bash")
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "ui": ui, "completion": completion}
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": train,
+    "ui": ui,
+    "cache": cache,
+    "completion": completion,
+}
 
 
 def _in_one_line(error: Exception, overrides: Sequence[str] = ()) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mdlm.cache import STAGES
 from mdlm.cli_help import group_defaults, options, plain_fields
 
 BASH = """\
@@ -53,9 +54,20 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = list(SCRIPTS)
     elif words[0] == "train":
         found = _overrides(typed, conf)
+    elif words[0] == "cache":
+        found = _cache(words[1:-1])
     else:
         found = []
     return [word for word in found if word.startswith(typed)]
+
+
+def _cache(before: Sequence[str]) -> list[str]:
+    """What may follow these words of `mdlm cache`."""
+    if before and before[-1] == "--stage":
+        return list(STAGES)
+    if "prune" in before:
+        return ["--older-than", "--stage", "--all", "--dry-run", "--directory"]
+    return ["--directory"] if "list" in before else ["list", "prune", "--directory"]
 
 
 def _overrides(typed: str, conf: Path) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,19 +21,27 @@ from mdlm.features.base import Features
 from mdlm.fingerprint import code_version, git_commit
 from mdlm.kinetics.compare import Kinetics
 from mdlm.kinetics.comparison import Comparison
+from mdlm.kinetics.diagnosis import Diagnosis, diagnose
+from mdlm.macrostates.base import Lumping, Macrostates
 from mdlm.model.base import ModelConfig
 from mdlm.partition.base import Discretiser, Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
 from mdlm.sampling.sampling import Sampled, Sampling
+from mdlm.stages import Stages
 from mdlm.store import Store
 from mdlm.system.base import System
+from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
 from mdlm.training.training import Fitted, Training, refuse_other
 from mdlm.trajectory import Dtraj, Split, Trajectory, split_pieces
 
-JUDGEMENT = ("sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
+JUDGEMENT = ("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
+
+
+N_TIMESCALES = 5
+"""Of the partition's own Markov state model, in the diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +50,29 @@ class Outcome:
 
     Attributes:
         directory: The run's folder.
-        tokens: What the model learned from, split.
+        described: Training frames as the partition saw them.
         discretiser: The fitted partition.
+        lumping: The macrostates that its states belong to.
+        diagnosis: What partition, treatment and stride did to the training data.
+        strided: The training states after treatment and stride.
+        tokeniser: Turns such states into tokens and back.
         fitted: The trained model and its training curve.
-        sampled: Its chains.
+        sampled: Its chains of tokens.
+        chains: The same as states.
         comparison: The verdict on them.
         metrics: Every number, under the name it has in ``metrics.json`` and MLflow.
     """
 
     directory: Path
-    tokens: Split[Dtraj]
+    described: Trajectory
     discretiser: Discretiser
+    lumping: Lumping
+    diagnosis: Diagnosis
+    strided: Dtraj
+    tokeniser: Tokeniser
     fitted: Fitted
     sampled: Sampled
+    chains: Dtraj
     comparison: Comparison
     metrics: dict[str, float]
 
@@ -68,6 +87,10 @@ class Experiment:
         partition: Names their states.
         recrossing: Cleans the state sequence.
         stride: Thins it; keep every n-th frame.
+        offsets: ``all``: each frame may be the first that a stride keeps, each choice a trajectory of its own;
+            ``first``: only the first frame is.
+        tokens: The form in which a model reads it.
+        macrostates: What molecular dynamics and sample are both judged on.
         model: Learns it.
         training: How.
         sampling: How long the model is sampled.
@@ -84,6 +107,9 @@ class Experiment:
     partition: Partition
     recrossing: Recrossing
     stride: int
+    offsets: Literal["all", "first"]
+    tokens: Tokenisation
+    macrostates: Macrostates
     model: ModelConfig
     training: Training
     sampling: Sampling
@@ -111,12 +137,16 @@ class Experiment:
             self.partition.check(described)
         with named("recrossing"):
             self.recrossing.check(described, self.partition)
+        with named("macrostates"):
+            self.macrostates.check(header)
         with named("kinetics"):
             self.kinetics.check(header.frame_time, self.stride, header.time_unit)
         lengths = [np.broadcast_to(np.int8(0), length) for length in header.lengths]
         parts = split_pieces(lengths, self.validation_fraction, self.test_fraction)
         thinned = parts.map(lambda pieces: tuple(len(piece[:: self.stride]) for piece in pieces))
         self._check_lengths(thinned, header.frame_time * self.stride, header.time_unit)
+        with named("tokens"):
+            self.tokens.check(replace(described, lengths=thinned.train))
         with named("training"):
             self.training.check(thinned.train)
             self.training.check_model(self.model)
@@ -156,19 +186,40 @@ class Experiment:
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
             tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, _tags()))
-            trajectories = self.trajectories()
-            parts = trajectories.split(self.validation_fraction, self.test_fraction)
-            features = self.features.fit(parts.train)
-            described = parts.map(features.transform)
-            discretiser = self.partition.fit(described.train)
-            treatment = self.recrossing.fit(discretiser, described.train)
-            states = described.map(lambda part: treatment.treat(discretiser.assign(part), part))
-            tokens = states.map(lambda part: part.strided(self.stride))
+            stages = self.stages()
+            parts, states, treated, discretiser = stages.parts, stages.states, stages.treated, stages.discretiser
+            macrostates = self.macrostates.fit(parts.train, states.train, discretiser.state_names)
+            strided = treated.map(lambda part: part.strided(self.stride, self.offsets))
+            tokeniser = self.tokens.fit(strided.train)
+            tokens = strided.map(tokeniser.encode)
             fitted = self._train(tokens, directory, parameters)
-            sampled = self._sample(fitted, tokens.test)
-            comparison = self._compare(states, tokens.train, sampled)
-            metrics = comparison.metrics() | _costs(fitted, sampled, tokens)
-            outcome = Outcome(directory, tokens, discretiser, fitted, sampled, comparison, metrics)
+            sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token)
+            chains = tokeniser.decode(sampled.chains)
+            reference = _joined(Split(*map(macrostates.of_frames, parts.parts, states.parts)))
+            comparison = self._compare(reference, treated.train, strided.train, chains, macrostates.lumping)
+            diagnosis = diagnose(states.train, treated.train, strided.train, self.kinetics.lag_time, N_TIMESCALES)
+            comparison = replace(comparison, notes=(*stages.effect.notes(), *comparison.notes))
+            metrics = (
+                comparison.metrics()
+                | diagnosis.metrics()
+                | stages.effect.metrics()
+                | _of_tokens(tokeniser, tokens, sampled, macrostates.lumping)
+                | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
+            )
+            outcome = Outcome(
+                directory=directory,
+                described=stages.described.train,
+                discretiser=discretiser,
+                lumping=macrostates.lumping,
+                diagnosis=diagnosis,
+                strided=strided.train,
+                tokeniser=tokeniser,
+                fitted=fitted,
+                sampled=sampled,
+                chains=chains,
+                comparison=comparison,
+                metrics=metrics,
+            )
             files = write_results(outcome, config)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(metrics)
@@ -176,22 +227,12 @@ class Experiment:
             tracker.files(files)
         return outcome
 
-    def trajectories(self) -> Trajectory:
-        """The system's trajectories, from the cache where they are there."""
-        identity = {
-            "system": f"{type(self.system).__module__}.{type(self.system).__qualname__}",
-            "fields": self.system.identity(),
-            "code": code_version(type(self.system)),
-        }
-        name = type(self.system).__module__.rpartition(".")[2]
+    def stages(self) -> Stages:
+        """Everything up to the treated states, from the cache where it is there."""
+        parts = (self.system, self.features, self.partition, self.recrossing)
+        return Stages(*parts, self.validation_fraction, self.test_fraction, Store(self.cache_dir))
 
-        def compute() -> Trajectory:
-            with bar(f"simulating {name}") as progress:
-                return self.system.trajectories(progress).check()
-
-        return Store(self.cache_dir).trajectory(name, identity, compute)
-
-    def _train(self, tokens: Split[Dtraj], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
+    def _train(self, tokens: Split[Tokens], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
         identity = self._identity(parameters)
         with bar("training") as progress:
             return self.training.fit(self.model, tokens, self.seed, directory / "checkpoint", identity, progress)
@@ -201,16 +242,24 @@ class Experiment:
         identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
         return identity | {"code": code_version(type(self.system))}
 
-    def _sample(self, fitted: Fitted, held_out: Dtraj) -> Sampled:
+    def _sample(self, fitted: Fitted, held_out: Tokens, frames_per_token: float) -> Sampled:
+        """As many tokens as make chains of the wanted number of frames."""
+        n_tokens = math.ceil(self.sampling.chain_length / frames_per_token)
         with bar("sampling") as progress:
-            return self.sampling.draw(fitted.model, held_out.pieces, self.seed, progress)
+            sampling = replace(self.sampling, chain_length=n_tokens)
+            return sampling.draw(fitted.model, held_out.pieces, self.seed, progress)
 
-    def _compare(self, states: Split[Dtraj], tokens: Dtraj, sampled: Sampled) -> Comparison:
-        everything = states.train.joined(states.validation, states.test)
-        chains = Dtraj(tuple(sampled.chains), tokens.frame_time, tokens.time_unit, n_states=tokens.n_states)
+    def _compare(self, reference: Dtraj, data: Dtraj, tokens: Dtraj, chains: Dtraj, lumping: Lumping) -> Comparison:
         with bar("judging kinetics") as progress:
             return self.kinetics.compare(
-                everything, states.train, tokens, chains, self.system.truth(), self.seed, progress
+                reference=reference,
+                data=lumping.lump(data),
+                tokens=tokens,
+                sampled=lumping.lump(chains),
+                truth=self.system.truth(),
+                seed=self.seed,
+                progress=progress,
+                of_state=lumping.of_state,
             )
 
     @property
@@ -221,19 +270,37 @@ class Experiment:
         return "-".join([model, f"seed{self.seed}", f"stride{self.stride}", *rest])
 
 
-def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Dtraj]) -> dict[str, float]:
+def _joined(parts: Split[Dtraj]) -> Dtraj:
+    return parts.train.joined(parts.validation, parts.test)
+
+
+def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled, lumping: Lumping) -> dict[str, float]:
+    """What the model's alphabet can and cannot say."""
+    return {
+        "n_states": float(tokeniser.n_states),
+        "n_tokens": float(tokeniser.n_tokens),
+        "n_training_tokens": float(sum(tokens.train.lengths)),
+        "n_unseen_validation": float(tokens.validation.n_unseen),
+        "n_unseen_test": float(tokens.test.n_unseen),
+        "n_token_violations": float(tokeniser.n_violations(sampled.chains)),
+        "frames_per_token": tokeniser.frames_per_token,
+        "macrostates_mixed_share": lumping.mixed_share,
+    }
+
+
+def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Tokens], frames_per_token: float) -> dict[str, float]:
     """What training and sampling cost, and how well held-out data are predicted."""
     from mdlm.training.evaluate import nll_nats_per_token
 
+    nll = nll_nats_per_token(fitted.model, tokens.test.pieces)
     return {
-        "nll_nats_per_token": nll_nats_per_token(fitted.model, tokens.test.pieces),
+        "nll_nats_per_token": nll,
+        "nll_nats_per_frame": nll / frames_per_token,
         "train_seconds": fitted.seconds,
         "sample_seconds": sampled.seconds,
         "sample_tokens_per_second": sampled.tokens_per_second,
         "n_parameters": float(fitted.model.n_parameters),
         "best_epoch": float(fitted.best_epoch),
-        "n_states": float(tokens.train.n_states),
-        "n_training_tokens": float(tokens.train.n_frames),
     }
 
 

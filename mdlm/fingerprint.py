@@ -9,6 +9,7 @@ import importlib.util
 import inspect
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,40 @@ def digest(description: Mapping[str, Any]) -> str:
     """
     text = json.dumps(description, sort_keys=True, default=list)
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def part_identity(part: Any) -> dict[str, Any]:  # noqa: ANN401
+    """All that decides what a part of a run does: its class, its code, and its fields, nested parts among them.
+
+    Args:
+        part: A dataclass. Where it has a method ``identity``, such as `mdlm.system.base.System`, that names the
+            fields that count. A field that is the path of a file counts with the file's size and date.
+
+    Raises:
+        TypeError: A field is nothing that a configuration can hold.
+    """
+    own = part.identity() if hasattr(part, "identity") else {f.name: getattr(part, f.name) for f in fields(part)}
+    return {
+        "class": f"{type(part).__module__}.{type(part).__qualname__}",
+        "fields": {name: _plain(value) for name, value in own.items()},
+        "code": code_version(type(part)),
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """A field's value, JSON-able."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        status = value.stat() if value.is_file() else None
+        return [str(value), *([status.st_size, status.st_mtime_ns] if status else [])]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return part_identity(value)
+    raise TypeError(f"a {type(value).__name__} cannot be part of a result's name; give it as numbers or text")
 
 
 def code_version(part: type) -> str:

@@ -2,126 +2,164 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
+from mdlm import __version__
+from mdlm.cache import RECORD, file_name, lock_file
 from mdlm.fingerprint import digest
-from mdlm.trajectory import FloatArray, Trajectory
+from mdlm.packing import Arrays, pack, unpack
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Store:
-    """A directory of finished trajectories.
+    """A directory of finished results, each one safetensors file.
 
     Attributes:
         directory: Where; created when first written to.
+        trusted: Top-level modules, besides mdlm, whose dataclasses may be read from a file.
     """
 
     directory: Path
+    trusted: frozenset[str] = frozenset()
 
-    def path(self, name: str, identity: Mapping[str, Any]) -> Path:
-        """Where the result of ``identity`` is or will be; ``name`` is only for people."""
-        return self.directory / f"{name}-{digest(identity)}.safetensors"
+    def path(self, stage: str, part: str, identity: Mapping[str, Any]) -> Path:
+        """Where the result of ``identity`` is or will be; ``part`` is only for people."""
+        return self.directory / file_name(stage, part, digest({"stage": stage, "identity": identity}))
 
-    def trajectory(self, name: str, identity: Mapping[str, Any], compute: Callable[[], Trajectory]) -> Trajectory:
-        """The stored trajectory of this identity, computed first where it is not there or damaged.
+    def result(
+        self,
+        stage: str,
+        part: str,
+        identity: Mapping[str, Any],
+        compute: Callable[[], T],
+        is_kept: Callable[[T], bool] = lambda result: True,
+    ) -> T:
+        """The stored result of this identity, computed first where it is not there or damaged.
 
-        Processes that want the same one wait for the first to finish it. The file appears whole or not at all.
+        Processes that want the same one wait for the first to finish it. The file appears whole or not at all. A
+        result that cannot be stored is returned all the same, with a warning.
 
         Args:
-            name: Readable first part of the file name.
+            stage: One of `mdlm.cache.STAGES`.
+            part: What makes it, in one word.
             identity: Everything that decides the result, the code version among it; JSON-able.
-            compute: Makes the trajectory.
-        """
-        from filelock import FileLock, Timeout
+            compute: Makes the result: anything `mdlm.packing.pack` can take apart, but not None.
+            is_kept: Whether a result is worth a file.
 
-        path = self.path(name, identity)
-        found = self._read(path, identity)
+        Raises:
+            OSError: The file cannot be written.
+        """
+        path = self.path(stage, part, identity)
+        found: T | None = self._read(path, logging.DEBUG)
         if found is not None:
             return found
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            log.warning("another process is making %s; waiting for it", path.name)
-            lock.acquire()
-        try:
-            found = self._read(path, identity)  # the other process may have finished it
-            if found is None:
-                found = compute()
-                _write(path, found, identity)
-            return found
-        finally:
-            lock.release()
+        with _lock(path):
+            found = self._read(path, logging.WARNING)  # another process may have finished it
+            if found is not None:
+                return found
+            result = compute()
+            if is_kept(result):
+                self._write(path, result, {"stage": stage, "part": part, "identity": identity})
+            return result
 
-    def _read(self, path: Path, identity: Mapping[str, Any]) -> Trajectory | None:
-        """The trajectory in a file, or None (with a warning) where it is missing or damaged."""
+    def _read(self, path: Path, level: int) -> Any:  # noqa: ANN401
+        """The result in a file; None where it is missing or, with a word in the log, damaged."""
         if not path.exists():
             return None
         try:
-            return _read(path, digest(identity))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("cache file %s is damaged (%s); it is computed again", path, error)
+            found = self._checked(path)
+        except Exception as error:  # whatever it is, it can be computed again
+            log.log(level, "cache file %s is damaged (%s); it is computed again", path, error)
             return None
+        with suppress(OSError):  # of another user
+            os.utime(path)  # so that its age is the time since it was last used
+        return found
+
+    def _checked(self, path: Path) -> Any:  # noqa: ANN401
+        """The result in a file.
+
+        Raises:
+            Exception: The content is not what was written.
+        """
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np", backend="pread") as file:  # a mapped file would be in memory twice
+            record = json.loads((file.metadata() or {})[RECORD])
+            arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        if self.path(record["stage"], record["part"], record["identity"]) != path:
+            raise ValueError("it belongs to another identity")
+        if record.pop("checksum") != _checksum(arrays, record):
+            raise ValueError("its checksum does not match")
+        return unpack(arrays, record["result"], self.trusted)
+
+    def _write(self, path: Path, result: Any, about: dict[str, Any]) -> None:  # noqa: ANN401
+        """Write under a temporary name, then rename; leftovers of killed writers go first (the caller has the lock)."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import save_file
+
+        try:
+            arrays, description = pack(result)
+            unpack(arrays, description, self.trusted)  # what cannot be read back is not written
+        except Exception as error:  # a user's class may raise anything
+            log.warning("%s of %s is not cached: %s", about["stage"], about["part"], error)
+            return
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        record = about | {"result": description, "created": created, "version": __version__}
+        record |= {"checksum": _checksum(arrays, record)}
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            save_file(arrays, temporary, metadata={RECORD: _text(record)})
+            shutil.copymode(lock_file(path), temporary)  # readable by whom the umask says, not by its owner only
+            os.replace(temporary, path)
+        except SafetensorError as error:  # a full disk
+            raise OSError(errno.EIO, str(error), str(path)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
-def _write(path: Path, trajectory: Trajectory, identity: Mapping[str, Any]) -> None:
-    """Write under a temporary name, then rename; leftovers of killed writers go first (the caller has the lock)."""
-    from safetensors.numpy import save_file
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the right to make a result; wait, and say so, where another process makes it."""
+    from filelock import FileLock, Timeout
 
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
-        leftover.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    description = {
-        "columns": trajectory.columns,
-        "frame_time": trajectory.frame_time,
-        "time_unit": trajectory.time_unit,
-        "checksum": _checksum(trajectory.pieces),
-        "identity": identity,
-    }
-    arrays = {f"{number:06d}": np.ascontiguousarray(piece) for number, piece in enumerate(trajectory.pieces)}
+    lock = FileLock(lock_file(path))
     try:
-        save_file(arrays, temporary, metadata={"description": json.dumps(description, default=list)})
-        os.replace(temporary, path)
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.warning("another process is making %s; waiting for it", path.name)
+        lock.acquire()
+    try:
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        lock.release()
 
 
-def _read(path: Path, identity_digest: str) -> Trajectory:
-    """Read and check a file.
-
-    Raises:
-        ValueError: The content is not what was written.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            description = json.loads(file.metadata()["description"])
-            pieces = tuple(file.get_tensor(name) for name in sorted(file.keys()))
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-    if digest(description["identity"]) != identity_digest:
-        raise ValueError("it belongs to another identity")
-    if _checksum(pieces) != description["checksum"]:
-        raise ValueError("its checksum does not match")
-    return Trajectory(pieces, description["frame_time"], description["time_unit"], tuple(description["columns"]))
-
-
-def _checksum(pieces: tuple[FloatArray, ...]) -> str:
-    total = hashlib.blake2b(digest_size=16)
-    for piece in pieces:
-        total.update(f"{piece.shape}{piece.dtype}".encode())
-        total.update(np.ascontiguousarray(piece).data)
+def _checksum(arrays: Arrays, record: Mapping[str, Any]) -> str:
+    """Of everything in a file."""
+    total = hashlib.blake2b(_text(record).encode(), digest_size=16)
+    for name, array in sorted(arrays.items()):
+        total.update(f"{name}{array.shape}{array.dtype}".encode())
+        total.update(array.data)
     return total.hexdigest()
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, default=list)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Generic, Self, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,17 +93,31 @@ class Clocked(ABC):
         """Number of frames in ``lag_time``; see `mdlm.trajectory.lag_frames`."""
         return lag_frames(lag_time, self.frame_time, self.time_unit)
 
-    def strided(self, stride: int) -> Self:
+    def strided(self, stride: int, offsets: Literal["first", "all"] = "first") -> Self:
         """Keep every ``stride``-th frame of each piece; the frame time grows by the same factor.
 
+        Args:
+            stride: In frames.
+            offsets: ``first`` keeps frames 0, k, 2k ... of each piece; ``all`` makes of each piece k pieces, one
+                for each frame to begin with (empty ones are left out), so that no frame is lost. These k overlap
+                in time: they are not k times as much independent data.
+
         Example:
-            >>> thin = Dtraj((np.array([0, 1, 2, 3, 4]),), 0.1, "ps", n_states=5).strided(2)
+            >>> states = Dtraj((np.array([0, 1, 2, 3, 4]),), 0.1, "ps", n_states=5)
+            >>> thin = states.strided(2)
             >>> thin.pieces[0].tolist(), thin.frame_time
             ([0, 2, 4], 0.2)
+            >>> [piece.tolist() for piece in states.strided(2, offsets="all").pieces]
+            [[0, 2, 4], [1, 3]]
         """
         if stride < 1:
             raise ValueError(f"stride ({stride}) must be at least 1")
-        pieces = tuple(piece[::stride] for piece in self.pieces)
+        if offsets not in ("first", "all"):
+            raise ValueError(f"offsets ({offsets}) must be first or all")
+        phases = (range(min(stride, len(piece)) if offsets == "all" else 1) for piece in self.pieces)
+        pieces = tuple(
+            piece[phase::stride] for piece, begins in zip(self.pieces, phases, strict=True) for phase in begins
+        )
         return replace(self, pieces=pieces, frame_time=self.frame_time * stride)
 
     def joined(self, *others: Self) -> Self:
@@ -178,6 +192,11 @@ class Split(Generic[T]):
     train: T
     validation: T
     test: T
+
+    @property
+    def parts(self) -> tuple[T, T, T]:
+        """The three of them, in this order."""
+        return self.train, self.validation, self.test
 
     def map(self, function: Callable[[T], S]) -> Split[S]:
         """Apply ``function`` to each part."""

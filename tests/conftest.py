@@ -29,6 +29,7 @@ TINY = [
     "kinetics.n_resamples=20",
     "kinetics.n_lags=3",
 ]
+ROOT = Path(__file__).parent.parent
 UNSET = ("MDLM_CACHE_DIR", "MDLM_MLFLOW_DIR", "MDLM_DEBUG", "MLFLOW_TRACKING_URI")
 
 
@@ -106,6 +107,17 @@ def _start(*words, cwd, stdout=subprocess.PIPE):
     """Start a command and leave it running."""
     command = [sys.executable, "-m", "mdlm", *map(str, words)]
     return subprocess.Popen(command, cwd=cwd, env=_environment(), stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of real trajectories, which are too large for the repository; its README says what they are."""
+    beside = [folder / "shared" / "data" for folder in (ROOT.parent, ROOT.parent.parent)]
+    given = os.environ.get("MDLM_TEST_DATA")
+    for folder in [Path(given)] if given else beside:
+        if folder.is_dir():
+            return folder
+    pytest.skip("real trajectories are not here: set MDLM_TEST_DATA to their folder, or put it at ../shared/data")
 
 
 @pytest.fixture(scope="session")

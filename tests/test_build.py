@@ -12,10 +12,23 @@ from mdlm.experiment import Experiment
 from mdlm.model.base import ModelConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.partition.grid import Grid
+from mdlm.partition.labels import Labels
 from mdlm.system.base import System
 
 CONF = Path(__file__).parent.parent / "conf"
-GROUPS = ("features", "partition", "recrossing", "model", "training", "sampling", "system", "kinetics", "tracking")
+GROUPS = (
+    "features",
+    "partition",
+    "recrossing",
+    "tokens",
+    "macrostates",
+    "model",
+    "training",
+    "sampling",
+    "system",
+    "kinetics",
+    "tracking",
+)
 OPTIONS = sorted((path.parent.name, path.stem) for group in GROUPS for path in (CONF / group).glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -161,6 +174,11 @@ def test_every_option_can_be_built(group, option):
     assert type(part).__module__.split(".")[:2] == ["mdlm", group]
     assert set(config[group]) - {"_target_"} <= {field.name for field in dataclasses.fields(part)}
     assert getattr(build(config), group) == part
+
+
+def test_the_microstates_of_pcca_are_an_option_of_their_own():
+    config = composed("partition=pcca", "partition@partition.micro=labels", "partition.micro.n_states=7")
+    assert build(config).partition.micro == Labels(n_states=7)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -1,5 +1,6 @@
 """What `mdlm` prints about itself, and options of a user's own."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,16 @@ def my_conf(tmp_path):
 def test_help_lists_the_commands(words, mdlm, tmp_path):
     ended = mdlm(*words, cwd=tmp_path)
     assert ended.code == 0
-    for command in ("train", "ui", "completion"):
+    for command in ("train", "ui", "cache", "completion"):
         assert f"\n  {command} " in ended.out
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["train", "--help"], ["completion", "bash"], ["completion", "--words", "tr"]]
+    "words",
+    [
+        *(["--help"], ["--version"], ["train", "--help"], ["cache", "--help"]),
+        *(["completion", "bash"], ["completion", "--words", "tr"], ["completion", "--words", "cache", ""]),
+    ],
 )
 def test_answers_about_itself_import_nothing_heavy(words, mdlm_process, tmp_path):
     ended = mdlm_process(*words, code=LOADED, cwd=tmp_path)
@@ -87,6 +92,18 @@ def test_a_users_own_partition_runs_from_another_directory(mdlm, tiny, my_conf, 
     assert ended.code == 0, ended.err
     config = yaml.safe_load((elsewhere / "run" / "config.yaml").read_text())
     assert config["partition"] == {"_target_": "halves_of_a_test.Halves", "above": 1.5}
+
+
+def test_what_a_users_own_partition_made_is_read_by_the_next_run(mdlm, tiny, my_conf, tmp_path):
+    words = ["train", "--config-dir", my_conf, *tiny, "partition=halves", "model=markov", "tracking=none"]
+    for run in ("first", "second"):
+        ended = mdlm(*words, f"hydra.run.dir={run}", cwd=tmp_path)
+        assert (ended.code, ended.err) == (0, "")
+        (cached,) = (tmp_path / "outputs" / "cache").glob("partition-*.safetensors")
+        assert cached.name.startswith("partition-halves_of_a_test-")
+        if run == "first":
+            os.utime(cached, (0, 0))
+    assert cached.stat().st_mtime > 0
 
 
 def test_a_mistake_in_a_users_own_option_is_named_like_any_other(mdlm, tiny, my_conf, tmp_path):

@@ -27,6 +27,7 @@ REQUIRED = [
     "sample_tokens_per_second",
     "nll_nats_per_token",
 ]
+FIGURES = ("partition", "populations", "timescales", "traces", "training")  # the chain has one feature: no landscape
 TEXTS = {"verdict", "notes", "reference"}
 CLOSED_FORM_T2 = -1 / math.log(0.996)  # of the chain in conf/system/chain.yaml: two pairs, 0.002 out of each
 
@@ -101,7 +102,7 @@ def test_the_best_checkpoint_holds_finite_weights(finished):
 
 def test_every_figure_is_a_picture(finished):
     figures = sorted((finished[0] / "run" / "figures").iterdir())
-    assert [figure.name for figure in figures] == ["populations.png", "timescales.png", "traces.png", "training.png"]
+    assert [figure.name for figure in figures] == [f"{name}.png" for name in FIGURES]
     for figure in figures:
         with Image.open(figure) as picture:
             picture.load()

@@ -28,9 +28,14 @@ def complete(line, cwd):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("mdlm ", ["train", "ui", "completion", "--help", "--version"]),
+        ("mdlm ", ["train", "ui", "cache", "completion", "--help", "--version"]),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
+        ("mdlm cache ", ["list", "prune", "--directory"]),
+        ("mdlm cache list ", ["--directory"]),
+        ("mdlm cache prune --o", ["--older-than"]),
+        ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing"]),
+        ("mdlm cache prune --all --stage p", ["partition"]),
         ("mdlm train stri", ["stride="]),
         ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
         ("mdlm train stride=2 model=tr", ["transformer"]),

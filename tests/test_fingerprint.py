@@ -1,16 +1,30 @@
 import importlib
 import inspect
+import json
+import math
+import os
 import subprocess
 import sys
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from mdlm.fingerprint import code_version, digest, git_commit
+from mdlm.fingerprint import code_version, digest, git_commit, part_identity
 from mdlm.system.chain import Chain
 from mdlm.system.four_state import FourState
 from mdlm.system.four_state_overdamped import FourStateOverdamped
 
+CHAIN = {
+    "transition_matrix": ((0.9, 0.1), (0.2, 0.8)),
+    "n_trajectories": 3,
+    "n_frames": 50,
+    "frame_time": 1.0,
+    "time_unit": "ps",
+    "seed": 0,
+    "lag_time": 5.0,
+}
 FILES = {
     "kernels.py": "RATE = 2.0\n\n\ndef step(x):\n    return RATE * x\n",
     "base.py": "class Base:\n    def start(self):\n        return 0.0\n",
@@ -178,6 +192,77 @@ def test_an_edit_of_another_system_does_not_count(edited):
 def test_a_digest_tells_values_apart_and_not_orders():
     assert digest({"a": 1, "b": (1, 2)}) == digest({"b": [1, 2], "a": 1})
     assert len({digest({"a": value}) for value in (1, 1.0, "1", None, [1], True)}) == 6
+
+
+@dataclass(frozen=True)
+class Inner:
+    lag: float
+
+
+@dataclass(frozen=True)
+class Outer:
+    of: Inner | None = None
+    path: Path | None = None
+    others: tuple[object, ...] = ()
+    by_name: dict[str, object] = field(default_factory=dict)
+
+
+def test_a_part_is_named_by_its_class_its_code_and_its_fields():
+    identity = part_identity(Outer(Inner(math.inf), others=(1, 2.0)))
+    assert identity == {
+        "class": f"{__name__}.Outer",
+        "fields": {"of": part_identity(Inner(math.inf)), "path": None, "others": [1, 2.0], "by_name": {}},
+        "code": code_version(Outer),
+    }
+    assert identity["fields"]["of"]["code"] == code_version(Inner)
+    assert json.loads(json.dumps(identity)) == identity
+
+
+def test_parts_that_differ_anywhere_have_different_names():
+    inner = Inner(1.0)
+    parts = [
+        *(Outer(), Outer(inner), Outer(Inner(2.0)), Outer(others=(inner,)), Outer(others=(inner, inner))),
+        *(Outer(by_name={"a": inner}), Outer(by_name={"b": inner}), Outer(others=("1",)), Outer(others=(1,))),
+        *(Outer(path=Path("a")), Outer(path=Path("b")), Outer(others=(None,)), Outer(others=(True,))),
+    ]
+    assert len({digest(part_identity(part)) for part in parts}) == len(parts)
+    assert digest(part_identity(Outer(Inner(1.0)))) == digest(part_identity(Outer(inner)))
+
+
+def test_the_code_of_a_nested_part_counts(edited):
+    """That of a tica's features, say, which its own module does not import."""
+    tica = Outer(others=(Chain(**CHAIN),))
+    before = part_identity(tica)
+    edited("mdlm.system.chain")
+    after = part_identity(tica)
+    assert before != after
+    assert before["code"] == after["code"]
+
+
+def test_how_a_system_is_judged_is_no_part_of_its_name():
+    chain = Chain(**CHAIN)
+    assert part_identity(replace(chain, lag_time=7.0, wells={"state": (0.0, 1.0)})) == part_identity(chain)
+    assert part_identity(replace(chain, seed=1)) != part_identity(chain)
+
+
+def test_a_file_counts_with_its_size_and_date(tmp_path):
+    part = Outer(path=tmp_path / "topology.pdb")
+    names = [part_identity(part)]
+    part.path.write_text("ATOM")
+    names.append(part_identity(part))
+    assert part_identity(part) == names[-1]
+    os.utime(part.path, (0, 0))
+    names.append(part_identity(part))
+    part.path.write_text("ATOMS")
+    os.utime(part.path, (0, 0))
+    names.append(part_identity(part))
+    assert len({digest(name) for name in names}) == 4
+
+
+def test_a_field_that_no_configuration_holds_is_refused():
+    """Its text might be another in every process, and nothing would ever be found again."""
+    with pytest.raises(TypeError, match="a function cannot be part of a result's name"):
+        part_identity(Outer(others=(test_a_file_counts_with_its_size_and_date,)))
 
 
 def git(directory, *arguments):

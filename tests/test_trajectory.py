@@ -40,21 +40,68 @@ def test_a_stride_keeps_every_kth_frame_of_each_piece_and_slows_the_clock(length
         assert piece.tolist() == [1000 * number + frame for frame in range(0, length, stride)]
 
 
-def test_strides_multiply():
-    twice, once = dtraj(100).strided(2).strided(3), dtraj(100).strided(6)
-    assert twice.frame_time == once.frame_time
-    assert twice.pieces[0].tolist() == once.pieces[0].tolist()
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=4), st.integers(1, 60))
+def test_all_offsets_use_every_frame_once_piece_by_piece_and_phase_by_phase(lengths, stride):
+    thin = dtraj(*lengths).strided(stride, offsets="all")
+    assert thin.frame_time == 0.5 * stride
+    expected = [list(range(phase, length, stride)) for length in lengths for phase in range(stride) if phase < length]
+    number = [1000 * number for number, length in enumerate(lengths) for phase in range(min(stride, length))]
+    found = [(piece - first).tolist() for piece, first in zip(thin.pieces, number, strict=True)]
+    assert found == expected
+    assert thin.n_frames == sum(lengths)
 
 
-def test_a_stride_is_not_the_interleaving_of_distant_blocks():
-    """Neighbours in a strided AR(1) series correlate as the original does at that lag, a^k."""
-    rng, a, stride = np.random.default_rng(0), 0.9, 5
-    series = [0.0]
-    for kick in rng.standard_normal(50_000):
-        series.append(a * series[-1] + kick)
-    thin = Trajectory((np.array(series)[:, None],), 1.0, "ps", columns=("x",)).strided(stride).pieces[0][:, 0]
-    # standard error of the correlation: about sqrt((1 + a^10) / 10_000) = 0.012
-    assert np.corrcoef(thin[:-1], thin[1:])[0, 1] == pytest.approx(a**stride, abs=0.05)
+@given(st.lists(st.integers(0, 80), min_size=1, max_size=4), st.integers(1, 9), st.integers(1, 9))
+def test_strides_multiply(lengths, first, second):
+    """From the first frame on they give the same pieces in the same order, with all offsets the same pieces."""
+    states = dtraj(*lengths)
+    twice, once = states.strided(first).strided(second), states.strided(first * second)
+    assert [piece.tolist() for piece in twice.pieces] == [piece.tolist() for piece in once.pieces]
+    all_twice = states.strided(first, "all").strided(second, "all")
+    all_once = states.strided(first * second, "all")
+    assert sorted(piece.tolist() for piece in all_twice.pieces) == sorted(piece.tolist() for piece in all_once.pieces)
+    assert twice.frame_time == once.frame_time == all_twice.frame_time == all_once.frame_time
+
+
+@given(st.integers(1, 1000), st.integers(1, 100), st.sampled_from([0.1, 0.2, 1.0, 2.5, 1e-3]))
+def test_a_lag_of_whole_strided_frames_is_the_same_physical_time(lag, stride, frame_time):
+    states = Dtraj((np.arange(3),), frame_time, "ps", n_states=3)
+    lag_time = lag * stride * frame_time
+    for offsets in ("first", "all"):
+        assert states.strided(stride, offsets).lag_frames(lag_time) == lag
+    assert states.lag_frames(lag_time) == lag * stride
+
+
+def test_a_lag_between_strided_frames_is_refused():
+    with pytest.raises(ValueError, match=r"^lag_time \(1 ps\) must be a positive multiple of the frame time, 1\.5 ps$"):
+        dtraj(30).strided(3, "all").lag_frames(1.0)
+
+
+def lag_one_correlation(pieces):
+    before, after = (np.concatenate([piece[cut] for piece in pieces]) for cut in (slice(-1), slice(1, None)))
+    return np.corrcoef(before, after)[0, 1]
+
+
+@pytest.mark.parametrize("offsets", ["first", "all"])
+def test_a_stride_is_not_the_interleaving_of_distant_blocks(offsets):
+    """Neighbours in a strided AR(1) series correlate as the original does at that lag, a^k: here 0.76 at 10.
+
+    The interleaving that published code takes for a stride leaves neighbours that lie 10,000 frames apart.
+    """
+    from scipy.signal import lfilter
+
+    stride, a = 10, 0.76**0.1
+    series = lfilter([1.0], [1.0, -a], np.random.default_rng(0).standard_normal(100_000))
+    thin = Trajectory((series[:, None],), 1.0, "ps", columns=("x",)).strided(stride, offsets)
+    # standard error of the correlation: sqrt((1 - 0.76^2) / 10_000) = 0.0065, not smaller with overlapping phases
+    assert lag_one_correlation([piece[:, 0] for piece in thin.pieces]) == pytest.approx(0.76, abs=0.026)
+    interleaved = series.reshape(stride, -1).T.ravel()
+    assert lag_one_correlation([interleaved]) == pytest.approx(0.0, abs=0.1)
+
+
+def test_offsets_other_than_first_and_all_are_refused():
+    with pytest.raises(ValueError, match=r"^offsets \(last\) must be first or all$"):
+        dtraj(10).strided(2, "last")
 
 
 def test_a_stride_below_one_is_refused():

@@ -110,7 +110,7 @@ class Kinetics:
             truth: What is known of the system independently of any partition.
             seed: Of the bootstrap.
             progress: Told after every lag.
-            of_state: Macrostate of each state in ``tokens``; None where the states are judged as they are.
+            of_state: Macrostate of each state in ``tokens``, -1 for none; None where the states are judged as they are.
 
         Raises:
             ValueError: The four do not share macrostates, clock or unit, or the lag is no multiple of the token

@@ -46,4 +46,5 @@ def count_entropy_rate(counts: IntArray) -> float:
     total = counts.sum()
     if not total:
         return np.nan
-    return float((xlogy(counts.sum(axis=1), counts.sum(axis=1)).sum() - xlogy(counts, counts).sum()) / total)
+    gained = xlogy(counts.sum(axis=1), counts.sum(axis=1)).sum() - xlogy(counts, counts).sum()
+    return max(0.0, float(gained / total))  # rounding may take it below zero

@@ -48,10 +48,10 @@ class SlowSides:
         """The same sides on a finer alphabet.
 
         Args:
-            of_state: The state, of this alphabet, that each finer one belongs to, shape ``(n_fine,)``.
+            of_state: The state, of this alphabet, that each finer one belongs to, -1 for none; shape ``(n_fine,)``.
             weight: Probability of each finer state, same shape.
         """
-        codes = self.codes[of_state]
+        codes = np.where(of_state < 0, -1, self.codes[of_state])
         return SlowSides(codes, np.where(codes < 0, 0.0, weight))
 
     def describe(self) -> str:

@@ -20,7 +20,7 @@ class Lumping:
     """The macrostate of each state of a partition.
 
     Attributes:
-        of_state: Macrostate of each state, shape ``(n_states,)``.
+        of_state: Macrostate of each state, shape ``(n_states,)``; -1 for a state that belongs to none.
         names: Name of each macrostate, in order.
         mixed_share: Share of the training frames whose own macrostate is not that of their state: what the tokens
             cannot tell apart.
@@ -38,14 +38,33 @@ class Lumping:
     def lump(self, states: Dtraj) -> Dtraj:
         """The macrostate of every frame, seen through its state; pieces and clock stay as they are.
 
+        A frame in a state that belongs to no macrostate is still in the one visited last, at the beginning of a piece
+        in the one visited next, and in the first where the piece visits none: the way of milestoning.
+
         Raises:
             ValueError: The states are of another alphabet.
+
+        Example:
+            >>> lumping = Lumping(np.array([0, -1, 1]), ("A", "B"), mixed_share=0.0)
+            >>> lumping.lump(Dtraj((np.array([1, 0, 1, 2, 1, 0]),), 1.0, "ps", n_states=3)).pieces[0].tolist()
+            [0, 0, 0, 1, 1, 0]
         """
         if states.n_states != len(self.of_state):
             raise ValueError(f"n_states ({states.n_states}) must be {len(self.of_state)}, that of the lumped partition")
         of_state = self.of_state.astype(np.int32)
-        pieces = tuple(of_state[piece] for piece in states.pieces)
+        pieces = tuple(_carried_on(of_state[piece]) for piece in states.pieces)
         return replace(states, pieces=pieces, n_states=self.n_macrostates)
+
+
+def _carried_on(macrostates: IntArray) -> IntArray:
+    """Replace -1 by the entry last before it that is none, at the beginning by the first one after it."""
+    if macrostates.size == 0 or macrostates.min() >= 0:
+        return macrostates
+    known = np.flatnonzero(macrostates >= 0)
+    if not len(known):
+        return np.zeros_like(macrostates)
+    last = np.searchsorted(known, np.arange(len(macrostates)), side="right") - 1
+    return np.asarray(macrostates[known[np.maximum(last, 0)]])
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ class SeenDirectly(FittedMacrostates):
 class Partitioned(Macrostates):
     """The states of another partition, fitted on the same training frames.
 
-    A state of the run's partition belongs to the macrostate that most of its training frames lie in.
+    A state of the run's partition belongs to the macrostate that more than half of its training frames lie in, and to
+    none where they are shared out more evenly, as between wells.
 
     Attributes:
         features: Describe a frame for that partition.
@@ -65,7 +66,7 @@ class Partitioned(Macrostates):
 
 
 def majority(states: Dtraj, macrostates: Dtraj, names: tuple[str, ...]) -> Lumping:
-    """The macrostate that most frames of each state lie in; a state without frames joins the largest one.
+    """The macrostate that more than half of each state's frames lie in, -1 where there is none.
 
     Args:
         states: The state of every frame.
@@ -85,12 +86,12 @@ def majority(states: Dtraj, macrostates: Dtraj, names: tuple[str, ...]) -> Lumpi
         together: IntArray = piece.astype(np.int64) * macrostates.n_states + own
         counts += np.bincount(together, minlength=len(counts))
     shared = counts.reshape(states.n_states, macrostates.n_states)
-    of_state = shared.argmax(axis=1)
-    visited = shared.sum(axis=1) > 0
-    of_state[~visited] = shared.sum(axis=0).argmax()
-    if len(np.unique(of_state[visited])) < 2:
+    largest = shared.max(axis=1)
+    of_state = np.where(2 * largest > shared.sum(axis=1), shared.argmax(axis=1), -1)
+    found = [names[number] for number in np.unique(of_state[of_state >= 0])]
+    if len(found) < 2:
         raise ValueError(
-            f"all states of the partition lie mostly in one macrostate, {names[of_state[visited][0]]}: the tokens do "
-            "not show the slow process; take other features or a finer partition, or macrostates=own"
+            f"the partition's states tell too few macrostates apart ({', '.join(found) or 'none'} of {len(names)}): "
+            "they do not show the slow process; take other features or a finer partition, or macrostates=own"
         )
-    return Lumping(of_state, names, mixed_share=1 - float(shared.max(axis=1).sum() / shared.sum()))
+    return Lumping(of_state, names, mixed_share=1 - float(largest.sum() / shared.sum()))

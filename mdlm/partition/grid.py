@@ -4,69 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from mdlm.partition.base import Discretiser, Partition, chunks
-from mdlm.trajectory import FloatArray, Header, IntArray, Trajectory
+from mdlm.partition.base import Partition
+from mdlm.partition.cells import Bins, VisitedCells, check_n_bins, per_column, shape_of
+from mdlm.trajectory import FloatArray, Header, Trajectory
 
-Number = TypeVar("Number", int, float)
-
-
-@dataclass(frozen=True)
-class Bins:
-    """Equal bins along each axis, numbered through as one grid of cells.
-
-    Attributes:
-        low: Left edge of the first bin, shape ``(n_columns,)``.
-        width: Bin widths, shape ``(n_columns,)``.
-        shape: Number of bins of each column.
-    """
-
-    low: FloatArray
-    width: FloatArray
-    shape: tuple[int, ...]
-
-    def cells(self, frames: FloatArray) -> IntArray:
-        """Cell of each frame; what lies outside belongs to the outermost bins."""
-        position = np.floor((frames - self.low) / self.width)
-        bins = np.clip(position, 0, np.array(self.shape) - 1).astype(np.int64)
-        return np.asarray(np.ravel_multi_index(tuple(bins.T), self.shape))
-
-    def centres(self, cells: IntArray) -> FloatArray:
-        """Middle of each cell, shape ``(n_cells, n_columns)``."""
-        bins = np.stack(np.unravel_index(cells, self.shape), axis=1)
-        return np.asarray(self.low + (bins + 0.5) * self.width)
-
-
-@dataclass(frozen=True)
-class GridCells(Discretiser):
-    """The state is the cell; of a cell that training never visited, the nearest one that it did.
-
-    Attributes:
-        bins: The grid.
-        visited: Cells that training visited, ascending; state i is the i-th of them.
-    """
-
-    bins: Bins
-    visited: IntArray
-
-    def states(self, frames: FloatArray) -> IntArray:
-        """State of each frame."""
-        cells = self.bins.cells(frames)
-        states = np.minimum(np.searchsorted(self.visited, cells), len(self.visited) - 1)
-        strange = self.visited[states] != cells
-        if strange.any():
-            states[strange] = self._nearest(cells[strange])
-        return states
-
-    def _nearest(self, cells: IntArray) -> IntArray:
-        from scipy.spatial import cKDTree
-
-        unseen, where = np.unique(cells, return_inverse=True)
-        _, nearest = cKDTree(self.bins.centres(self.visited)).query(self.bins.centres(unseen))
-        return np.asarray(np.asarray(nearest)[where])
+Edge = float | tuple[float | None, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,67 +21,56 @@ class Grid(Partition):
     Each field is one value for all features, or one per feature.
 
     Attributes:
-        low: Left edge of the first bin.
-        high: Right edge of the last bin.
+        low: Left edge of the first bin; None: the smallest training value.
+        high: Right edge of the last bin; None: the largest training value.
         n_bins: Number of bins.
     """
 
-    low: float | tuple[float, ...]
-    high: float | tuple[float, ...]
+    low: Edge
+    high: Edge
     n_bins: int | tuple[int, ...]
 
     def __post_init__(self) -> None:
-        n_columns = max(len(_per_column(value, 1)) for value in (self.low, self.high, self.n_bins))
-        n_bins = self._field("n_bins", self.n_bins, n_columns)
-        if min(n_bins) < 1:
-            raise ValueError(f"n_bins ({self.n_bins}) must be at least 1 along every feature")
-        if isinstance(self.n_bins, int) and self.n_bins < 2:
-            raise ValueError(f"n_bins ({self.n_bins}) must make at least 2 cells")
-        low = self._field("low", self.low, n_columns)
-        high = self._field("high", self.high, n_columns)
-        for first, last in zip(low, high, strict=True):
-            if not -math.inf < first < last < math.inf:
+        check_n_bins(self.n_bins)
+        fields = (self.low, self.high, self.n_bins)
+        n_columns = max(len(value) if isinstance(value, tuple) else 1 for value in fields)
+        per_column("n_bins", self.n_bins, n_columns)
+        for edges in zip(*self._edges(n_columns), strict=True):
+            given = [edge for edge in edges if edge is not None]
+            if not all(map(math.isfinite, given)) or given != sorted(set(given)):
                 raise ValueError(f"high ({self.high}) must exceed low ({self.low}), and both be finite")
 
     def check(self, header: Header) -> None:
         """The number of edges must fit the number of features, and the cells be countable."""
-        shape = self._bins(len(header.columns)).shape
-        if not 2 <= math.prod(shape) < 2**62:
-            raise ValueError(f"n_bins ({self.n_bins}) makes {math.prod(shape):.3g} cells; 2 to 4e18 are allowed")
+        shape_of(self.n_bins, len(header.columns))
+        self._edges(len(header.columns))
 
-    def fit(self, train: Trajectory) -> GridCells:
+    def fit(self, train: Trajectory) -> VisitedCells:
         """Make a state of every cell that a training frame lies in.
 
         Raises:
-            ValueError: All training frames lie in one cell.
+            ValueError: All training frames lie in one cell, or an edge that training gives leaves no room for bins.
         """
         self.check(train.header)
-        bins = self._bins(len(train.columns))
-        found = [np.unique(bins.cells(piece[chunk])) for piece in train.pieces for chunk in chunks(len(piece))]
-        visited = np.unique(np.concatenate(found))
-        if len(visited) < 2:
-            raise ValueError(
-                f"n_bins ({self.n_bins}) on [{self.low}, {self.high}) leaves only one state; take finer bins"
-            )
-        names = tuple(
-            ", ".join(f"{column} {value:g}" for column, value in zip(train.columns, centre, strict=True))
-            for centre in bins.centres(visited)
+        shape = shape_of(self.n_bins, len(train.columns))
+        low, high = self._edges_from(train)
+        return VisitedCells.of(train, Bins(low, (high - low) / np.array(shape), shape))
+
+    def _edges(self, n_columns: int) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+        return per_column("low", self.low, n_columns), per_column("high", self.high, n_columns)
+
+    def _edges_from(self, train: Trajectory) -> tuple[FloatArray, FloatArray]:
+        """Edges of each column, shape ``(n_columns,)``, those not given from the data."""
+        smallest = np.min([piece.min(axis=0) for piece in train.pieces], axis=0)
+        largest = np.max([piece.max(axis=0) for piece in train.pieces], axis=0)
+        low, high = self._edges(len(train.columns))
+        lows = np.array([edge if edge is not None else value for edge, value in zip(low, smallest, strict=True)], float)
+        highs = np.array(
+            [edge if edge is not None else value for edge, value in zip(high, largest, strict=True)], float
         )
-        return GridCells(train.columns, names, bins, visited)
-
-    def _bins(self, n_columns: int) -> Bins:
-        low = np.array(self._field("low", self.low, n_columns))
-        high = np.array(self._field("high", self.high, n_columns))
-        shape = self._field("n_bins", self.n_bins, n_columns)
-        return Bins(low, (high - low) / np.array(shape), shape)
-
-    @staticmethod
-    def _field(name: str, value: Number | tuple[Number, ...], n_columns: int) -> tuple[Number, ...]:
-        values = _per_column(value, n_columns)
-        if len(values) != n_columns:
-            raise ValueError(f"{name} ({value}) has {len(values)} values; give one, or one per feature ({n_columns})")
-        return values
-
-
-def _per_column(value: Number | tuple[Number, ...], n_columns: int) -> tuple[Number, ...]:
-    return value if isinstance(value, tuple) else (value,) * n_columns
+        for column, first, last in zip(train.columns, lows, highs, strict=True):
+            if first >= last:
+                raise ValueError(
+                    f"high ({last:g}) of {column} must exceed its low ({first:g}); null is the range of training"
+                )
+        return lows, highs

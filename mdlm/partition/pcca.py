@@ -25,13 +25,14 @@ class Macrostates(Discretiser):
         micro: Names the microstate of a frame.
         of_micro: Macrostate of each microstate, shape ``(n_micro,)``: the one it belongs to most.
         memberships: Degree to which each microstate belongs to each macrostate, shape ``(n_micro, n_states)``;
-            rows sum to one. PCCA+ gives them for the active microstates; for a dropped one they are the shares of
-            its one-frame transitions, in either direction, with each macrostate.
+            rows sum to one. PCCA+ gives them for the active microstates; for a dropped one they are the shares
+            of its one-frame transitions, in either direction, with each macrostate; where it has none they are
+            equal, and its macrostate is the first.
         populations: Stationary probability of each macrostate in the Markov state model, shape ``(n_states,)``.
         metastability: Probability, in equilibrium, to be in the same macrostate ``lag_time`` later, shape
             ``(n_states,)``.
-        timescales: Implied timescales of the Markov state model, slowest first, in the system's time unit; only
-            those of positive eigenvalues.
+        timescales: Implied timescales of the Markov state model, slowest first, in the system's time unit. Only
+            positive eigenvalues have one: a negative one is sampling noise or an oscillation, no relaxation.
         lag_time: Of the Markov state model, in the system's time unit.
         active: Microstates in the Markov state model, ascending.
         dropped: The others, ascending: not connected to them, in both directions, at the lag time.
@@ -63,7 +64,7 @@ class Macrostates(Discretiser):
 class Pcca(Partition):
     """Metastable macrostates by PCCA+, from a reversible Markov state model of the microstates of training.
 
-    `mdlm.partition.spectrum.Spectrum` says how many macrostates there can be, and which number is best.
+    How many macrostates the data support, and which number is the best, is said in `mdlm.partition.spectrum`.
 
     Attributes:
         micro: Makes the microstates.
@@ -110,35 +111,36 @@ class Pcca(Partition):
         self.check(train.header)
         with named("micro"):
             micro = self.micro.fit(train)
-        n_micro = micro.n_states
-        if n_micro > MAX_MICROSTATES:
-            raise ValueError(f"micro makes {n_micro} states; at most {MAX_MICROSTATES} can be lumped")
+        if micro.n_states > MAX_MICROSTATES:
+            raise ValueError(f"micro makes {micro.n_states} states; at most {MAX_MICROSTATES} can be lumped")
         pieces = micro.assign(train).pieces
-        msm = reversible_transition_matrix(count_matrix(pieces, n_micro, train.lag_frames(self.lag_time)))
+        msm = reversible_transition_matrix(count_matrix(pieces, micro.n_states, train.lag_frames(self.lag_time)))
         spectrum = Spectrum.of(msm.matrix, msm.stationary, self.lag_time, train.time_unit)
-        lumped = _lumped(msm.matrix, msm.stationary, spectrum.checked(self.n_macrostates), spectrum)
-        memberships = _extended(lumped, msm.active, count_matrix(pieces, n_micro, lag=1))
+        n_macrostates = spectrum.checked(self.n_macrostates)
+        active_memberships = _pcca(msm.matrix, msm.stationary, n_macrostates, spectrum)
+        memberships = _extended(active_memberships, msm.active, count_matrix(pieces, micro.n_states, lag=1))
         of_micro = memberships.argmax(axis=1)
-        inside = np.eye(lumped.shape[1])[of_micro[msm.active]]
+        inside = np.eye(n_macrostates)[of_micro[msm.active]]
         populations = msm.stationary @ inside
-        flux = inside.T @ (msm.stationary[:, None] * msm.matrix) @ inside
+        flux = msm.stationary[:, None] * msm.matrix
+        names = tuple(f"macrostate {number} ({100 * share:.3g} %)" for number, share in enumerate(populations, start=1))
         return Macrostates(
             columns=train.columns,
-            state_names=tuple(f"macrostate {i} ({100 * share:.3g} %)" for i, share in enumerate(populations, start=1)),
+            state_names=names,
             micro=micro,
             of_micro=of_micro,
             memberships=memberships,
             populations=populations,
-            metastability=np.diag(flux) / populations,
+            metastability=np.diag(inside.T @ flux @ inside) / populations,
             timescales=spectrum.timescales,
             lag_time=self.lag_time,
             active=msm.active,
-            dropped=np.setdiff1d(np.arange(n_micro), msm.active),
+            dropped=np.setdiff1d(np.arange(micro.n_states), msm.active),
             active_share=msm.active_share,
         )
 
 
-def _lumped(matrix: FloatArray, stationary: FloatArray, n_macrostates: int, spectrum: Spectrum) -> FloatArray:
+def _pcca(matrix: FloatArray, stationary: FloatArray, n_macrostates: int, spectrum: Spectrum) -> FloatArray:
     """Memberships by PCCA+, the most populated macrostate first, shape ``(n_active, n_macrostates)``.
 
     Raises:
@@ -158,12 +160,11 @@ def _lumped(matrix: FloatArray, stationary: FloatArray, n_macrostates: int, spec
             memberships = pcca(lazy, n_macrostates, stationary).memberships
     except (ValueError, RuntimeError, AssertionError, UserWarning) as error:
         raise ValueError(f"n_macrostates ({n_macrostates}): PCCA+ fails, {error}; {spectrum}") from error
-    populations = np.bincount(memberships.argmax(axis=1), weights=stationary, minlength=n_macrostates)
+    crisp = memberships.argmax(axis=1)
+    populations = np.bincount(crisp, weights=stationary, minlength=n_macrostates)
     n_found = np.count_nonzero(populations)
     if n_found < n_macrostates:
-        raise ValueError(
-            f"n_macrostates ({n_macrostates}): PCCA+ fills only {n_found} of them with microstates; {spectrum}"
-        )
+        raise ValueError(f"n_macrostates ({n_macrostates}): PCCA+ fills only {n_found} with microstates; {spectrum}")
     return np.asarray(memberships[:, np.argsort(-populations, kind="stable")])
 
 

@@ -1,4 +1,12 @@
-"""How many macrostates the spectrum of a reversible Markov state model supports."""
+r"""How many metastable sets the spectrum of a Markov state model supports.
+
+A process slower than the lag time supports one more macrostate than there were: k of them need
+:math:`t_k > \tau`. Of these numbers the best is the k before the largest gap :math:`\lambda_k - \lambda_{k+1}`
+between eigenvalues, where what lives on at the lag time parts from what is gone. Ratios of timescales,
+:math:`t_k / t_{k+1}`, would say the same of an exact spectrum with one clear gap, but from trajectories the
+processes faster than the lag time are only known as noise around :math:`\lambda = 0`. Differences of eigenvalues
+hardly feel it; timescales, their logarithms, do.
+"""
 
 from __future__ import annotations
 
@@ -14,37 +22,31 @@ SHOWN = 8  # timescales in an error text
 
 @dataclass(frozen=True)
 class Spectrum:
-    r"""The relaxation processes of a Markov state model.
+    """The positive eigenvalues of a reversible transition matrix.
 
-    A process supports a macrostate where it is slower than the lag time: of a faster one the model sees little but
-    noise. Among the numbers of macrostates that are supported, the best stands before the largest gap
-    :math:`\lambda_k - \lambda_{k+1}`, where :math:`\lambda_1 = 1` is the stationary process. (Not before the largest
-    ratio :math:`t_k / t_{k+1}`: ratios of the fast timescales are noise, differences of small eigenvalues are small.)
+    A negative one is sampling noise or an oscillation, no relaxation, and supports nothing.
 
     Attributes:
-        eigenvalues: The positive ones of the transition matrix, descending, from 1 on. A negative one is sampling
-            noise or an oscillation, no relaxation.
+        eigenvalues: Descending, from 1 on.
+        timescales: Of all but the first, in ``time_unit``.
         lag_time: Of the transition matrix, in ``time_unit``.
         time_unit: For error texts.
     """
 
     eigenvalues: FloatArray
+    timescales: FloatArray
     lag_time: float
     time_unit: str
 
     @classmethod
     def of(cls, matrix: FloatArray, stationary: FloatArray, lag_time: float, time_unit: str) -> Self:
-        """Spectrum of a reversible transition matrix, shape ``(n_states, n_states)``."""
-        root = np.sqrt(stationary)
-        eigenvalues = np.linalg.eigvalsh(root[:, None] * matrix / root)[::-1]  # of a similar, symmetric matrix
-        return cls(eigenvalues[eigenvalues > 0], lag_time, time_unit)
-
-    @property
-    def timescales(self) -> FloatArray:
-        """Implied timescales, slowest first; one fewer than eigenvalues."""
+        """Spectrum of a reversible transition matrix, shape ``(n, n)``, with its stationary distribution."""
         from mdlm.kinetics.timescales import relaxation_times
 
-        return relaxation_times(self.eigenvalues[1:], self.lag_time)
+        root = np.sqrt(stationary)
+        eigenvalues = np.linalg.eigvalsh(root[:, None] * matrix / root)[::-1]  # similar to the matrix, and symmetric
+        eigenvalues = eigenvalues[eigenvalues > 0]
+        return cls(eigenvalues, relaxation_times(eigenvalues[1:], lag_time), lag_time, time_unit)
 
     @property
     def supported(self) -> int:
@@ -53,35 +55,36 @@ class Spectrum:
 
     @property
     def best(self) -> int:
-        """Macrostates before the largest gap, from 2 to `supported`, which must not be 1.
+        """Macrostates before the largest gap, between 2 and `supported`.
 
         Example:
-            >>> Spectrum(np.array([1.0, 0.9, 0.88, 0.1]), lag_time=1.0, time_unit="ps").best
-            3
+            >>> Spectrum(np.array([1, 0.99, 0.9, 0.88, 0.1]), np.array([99.5, 9.5, 7.8, 0.4]), 1.0, "ps").best
+            4
         """
-        gaps = -np.diff(self.eigenvalues, append=0.0)  # where every state is metastable, none need be lumped
+        gaps = -np.diff(self.eigenvalues, append=0.0)
         return 2 + int(gaps[1 : self.supported].argmax())
 
     def checked(self, wanted: int | None) -> int:
         """The number of macrostates wanted, or the best.
 
         Raises:
-            ValueError: It is not supported, or not even two are.
+            ValueError: The spectrum does not support it, or not even two.
         """
-        if self.supported < (wanted or 2):
-            given = "null, so at least 2" if wanted is None else wanted
-            raise ValueError(f"n_macrostates ({given}) exceeds what the spectrum supports, {self.supported}: {self}")
+        if wanted is None and self.supported < 2:
+            raise ValueError(f"n_macrostates (null) cannot be chosen: {self}")
+        if wanted is not None and wanted > self.supported:
+            raise ValueError(f"n_macrostates ({wanted}) must be at most {self.supported}: {self}")
         return wanted or self.best
 
     def __str__(self) -> str:
-        """Timescales and gap in one line."""
-        times = [f"{time:.4g}" for time in self.timescales]
-        shown = ", ".join(times[:SHOWN]) or "none"
+        """What is needed and what there is, in one line."""
+        slow = ", ".join(f"{time:.4g}" for time in self.timescales[:SHOWN]) or "none"
+        more = " ..." if len(self.timescales) > SHOWN else ""
         text = (
-            f"each macrostate but one needs a timescale above lag_time ({self.lag_time:g} {self.time_unit}), and the "
-            f"Markov state model has {shown}{' ...' if len(times) > SHOWN else ''}"
+            f"each but one needs a timescale above lag_time ({self.lag_time:g} {self.time_unit}); "
+            f"the Markov state model has {slow}{more}"
         )
         if self.supported < 2:
             return text
-        before, after = [*times, "0"][self.best - 2 : self.best]
-        return f"{text}; the largest gap is after {self.best} macrostates, between {before} and {after}"
+        before, *after = (f"{time:.4g}" for time in self.timescales[self.best - 2 : self.best])
+        return f"{text}; the largest gap is after {self.best} macrostates, from {before} to {after[0] if after else 0}"

@@ -11,6 +11,8 @@ import numpy as np
 from mdlm.recrossing.visits import Visits
 from mdlm.trajectory import Dtraj, IntArray
 
+MUCH = 0.2  # share of changed frames that is worth a note
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -56,6 +58,30 @@ class Effect:
             "recrossing_n_leading": float(self.n_leading),
             "recrossing_n_without_core": float(self.n_without_core),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know before using a number of this run.
+
+        Example:
+            >>> changed = Effect(0.9, 5000, 10, 0, 2, True, 30.0, n_leading=7, n_without_core=0, time_unit="ps")
+            >>> for note in changed.notes():
+            ...     print(note)
+            recrossing: 90 % of the frames changed, 10 of 5000 transitions are left: few visits last long enough
+            recrossing: 2 direct jumps between states that never neighbour in the data
+            recrossing: 7 frames before a first core took that core's state
+        """
+        found = []
+        if self.fraction_changed > MUCH:
+            left = f"{self.transitions_after} of {self.transitions_before} transitions are left"
+            share = f"{100 * self.fraction_changed:.0f} %"
+            found.append(f"{share} of the frames changed, {left}: few visits last long enough")
+        if self.direct_jumps_invented:
+            found.append(f"{self.direct_jumps_invented} direct jumps between states that never neighbour in the data")
+        if self.n_leading:
+            found.append(f"{self.n_leading} frames before a first core took that core's state")
+        if self.n_without_core:
+            found.append(f"{self.n_without_core} trajectories never enter a core and became their most common state")
+        return tuple(f"recrossing: {note}" for note in found)
 
 
 def effect(before: Dtraj, after: Dtraj, treat_again: Dtraj, leading: tuple[int, ...]) -> Effect:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
 from mdlm.report.run_folder import write_atomically
 from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH
 from mdlm.trajectory import IntArray
@@ -32,6 +33,9 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
     }
     if outcome.fitted.history:
         drawings["training"] = (_training, (5.2, 3.2))
+    drawings["partition"] = (_partition, (7.2, 5.6))
+    if len(outcome.described.columns) == 2:
+        drawings["landscape"] = (_landscape, (5.2, 4.2))
     with mpl.rc_context(STYLE):
         for name, (draw, size) in drawings.items():
             figure = Figure(figsize=size)  # without pyplot: no window system, nothing kept open
@@ -42,8 +46,8 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
 
 def _traces(figure: Figure, outcome: Outcome) -> None:
     """The same span of time of MD and of one sampled chain."""
-    train, chain = outcome.tokens.train, outcome.sampled.chains[0]
-    piece = max(train.pieces, key=len)
+    train, chains = outcome.lumping.lump(outcome.strided), outcome.lumping.lump(outcome.chains)
+    piece, chain = max(train.pieces, key=len), max(chains.pieces, key=len)
     n_frames = min(len(piece), len(chain))
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
     for axes, states, title, colour in (
@@ -53,7 +57,7 @@ def _traces(figure: Figure, outcome: Outcome) -> None:
         _trace(axes, states[:n_frames], train.frame_time, colour)
         axes.set_title(title, loc="left", color=colour, fontsize=9)
         _name_states(axes.yaxis, outcome)
-        axes.set_ylabel("state")
+        axes.set_ylabel("macrostate")
     lower.set_xlabel(f"time ({train.time_unit})")
 
 
@@ -108,7 +112,7 @@ def _timescales(figure: Figure, outcome: Outcome) -> None:
 
 
 def _populations(figure: Figure, outcome: Outcome) -> None:
-    """Share of time in each state."""
+    """Share of time in each macrostate."""
     c = outcome.comparison
     axes = figure.subplots()
     n_states = len(c.data.populations)
@@ -117,9 +121,19 @@ def _populations(figure: Figure, outcome: Outcome) -> None:
     axes.bar(states - width / 2, c.data.populations, width, color=DATA, label="training data")
     axes.bar(states + width / 2, c.sampled.populations, width, color=MODEL, label="model")
     _name_states(axes.xaxis, outcome)
-    axes.set_xlabel("state")
+    axes.set_xlabel("macrostate")
     axes.set_ylabel("population")
     axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(0, 1.15), ncols=2)
+
+
+def _partition(figure: Figure, outcome: Outcome) -> None:
+    """What partition, treatment and stride did to the data."""
+    draw_diagnosis(figure, outcome.diagnosis, outcome.comparison.lag_time, outcome.strided.frame_time)
+
+
+def _landscape(figure: Figure, outcome: Outcome) -> None:
+    """The partition over the free energy of the two features."""
+    draw_landscape(figure, outcome.described, outcome.discretiser)
 
 
 def _training(figure: Figure, outcome: Outcome) -> None:
@@ -143,7 +157,7 @@ def _training(figure: Figure, outcome: Outcome) -> None:
 
 
 def _name_states(axis: object, outcome: Outcome) -> None:
-    """Write the states' names at the ticks where they are few."""
-    names = outcome.discretiser.state_names
+    """Write the macrostates' names at the ticks where they are few."""
+    names = outcome.lumping.names
     if len(names) <= NAMED_STATES_UP_TO:
         axis.set_ticks(range(len(names)), names, fontsize=7)  # type: ignore[attr-defined]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 N_BINS = 80  # of the free-energy surface along each feature
 N_PIXELS = 400  # along each feature, where the partition is drawn
-HIGHEST_KT = 12.0  # colour scale of the surface ends here
 N_DRAWN_FRAMES = 2_000_000  # frames the surface is estimated from
 
 
@@ -30,19 +29,20 @@ def draw_diagnosis(figure: Figure, diagnosis: Diagnosis, lag_time: float, token_
     order = order[diagnosis.populations[order] > 0]
     for axes, values, label in (
         (upper_right, diagnosis.populations[order], "population"),
-        (lower_left, diagnosis.departures[order], "departures from the state"),
+        (lower_left, np.maximum(diagnosis.departures[order], 1), "departures (at least 1 shown)"),
     ):
         axes.plot(np.arange(1, len(order) + 1), values, color=DATA, marker="o", markersize=2.5, linewidth=0.8)
-        axes.set_yscale("symlog", linthresh=1) if values.max() > 1 else axes.set_yscale("log")
+        if values.max() > 10 * values[values > 0].min():
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
         axes.set_xlabel("state, most populated first")
         axes.set_ylabel(label)
     for curve, colour, marker, label in (
         (diagnosis.before, DATA, "o", "frames of the partition"),
         (diagnosis.after, MODEL, "s", "tokens, treated and strided"),
     ):
-        lower_right.plot(
-            curve.times, curve.values, color=colour, marker=marker, markersize=3, linewidth=1, label=label
-        )
+        lower_right.plot(curve.times, curve.values, color=colour, marker=marker, markersize=3, linewidth=1, label=label)
     lower_right.set_xscale("log")
     lower_right.set_ylim(min(0, np.nanmin(diagnosis.after.values)), 1.02)
     lower_right.set_xlabel(f"time ({diagnosis.time_unit})")
@@ -69,9 +69,7 @@ def draw_landscape(figure: Figure, described: Trajectory, discretiser: Discretis
     low, high, surface = free_energy(described)
     axes = figure.subplots()
     extent = (low[0], high[0], low[1], high[1])
-    image = axes.imshow(
-        np.minimum(surface.T, HIGHEST_KT), origin="lower", extent=extent, aspect="auto", cmap="viridis_r"
-    )
+    image = axes.imshow(np.ma.masked_invalid(surface.T), origin="lower", extent=extent, aspect="auto", cmap="viridis_r")
     figure.colorbar(image, ax=axes, label="free energy (kT)")
     pixels = [np.linspace(low[axis], high[axis], N_PIXELS) for axis in (0, 1)]
     mesh = np.stack(np.meshgrid(*pixels, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -82,14 +80,16 @@ def draw_landscape(figure: Figure, described: Trajectory, discretiser: Discretis
     border[:-1] |= states[:-1] != states[1:]
     border[:, :-1] |= states[:, :-1] != states[:, 1:]
     shown = np.ma.masked_where(~border.T, np.ones_like(border.T, dtype=float))
-    axes.imshow(shown, origin="lower", extent=extent, aspect="auto", cmap="gray_r", vmin=0, vmax=1, interpolation="none")
+    axes.imshow(
+        shown, origin="lower", extent=extent, aspect="auto", cmap="gray_r", vmin=0, vmax=1, interpolation="none"
+    )
     axes.set_xlabel(described.columns[0])
     axes.set_ylabel(described.columns[1])
     axes.set_title(f"{discretiser.n_states} states over the training data's free energy", loc="left", fontsize=9)
 
 
 def free_energy(described: Trajectory) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Lower and upper corner, and :math:`-\\ln p` of two features on a grid, zero at its minimum, infinite where unseen.
+    r"""Lower and upper corner, and :math:`-\ln p` of two features on a grid, zero at its minimum, infinite if unseen.
 
     Example:
         >>> two = Trajectory((np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]),), 1.0, "ps", columns=("x", "y"))
@@ -99,7 +99,7 @@ def free_energy(described: Trajectory) -> tuple[FloatArray, FloatArray, FloatArr
     every = max(1, described.n_frames // N_DRAWN_FRAMES)
     frames = np.concatenate([piece[::every] for piece in described.pieces])
     low, high = frames.min(axis=0), frames.max(axis=0)
-    counts, _, _ = np.histogram2d(*frames.T, bins=N_BINS, range=list(zip(low, high, strict=True)))
+    counts, _, _ = np.histogram2d(frames[:, 0], frames[:, 1], bins=N_BINS, range=np.stack([low, high], axis=1))
     with np.errstate(divide="ignore"):
         surface = -np.log(counts / counts.max())
     return low, high, surface + 0.0

@@ -69,13 +69,23 @@ def _json(outcome: Outcome) -> str:
 
 
 def _save_chains(path: Path, outcome: Outcome) -> None:
-    """The sampled states with all that is needed to read them without the run's configuration."""
-    tokens = outcome.tokens.train
+    """The sampled tokens with all that is needed to read them without the run's configuration.
+
+    Where a token stands for several frames, the states they were decoded to are beside them, chain after chain.
+    """
+    tokens, states = outcome.sampled.chains, outcome.chains
+    decoded: dict[str, Any] = {}
+    if outcome.tokeniser.frames_per_token != 1:
+        decoded = {"decoded_states": np.concatenate(states.pieces), "decoded_lengths": np.array(states.lengths)}
     np.savez_compressed(
         path,
-        chains=outcome.sampled.chains,
-        prompts=outcome.sampled.prompts.astype(outcome.sampled.chains.dtype),
-        frame_time=tokens.frame_time,
-        time_unit=tokens.time_unit,
+        chains=tokens,
+        prompts=outcome.sampled.prompts.astype(tokens.dtype),
+        token_names=np.array(outcome.tokeniser.token_names),
+        frame_time=states.frame_time,
+        time_unit=states.time_unit,
         state_names=np.array(outcome.discretiser.state_names),
+        macrostate_of_state=outcome.lumping.of_state,
+        macrostate_names=np.array(outcome.lumping.names),
+        **decoded,
     )

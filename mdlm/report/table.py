@@ -64,7 +64,7 @@ def _kinetics(outcome: Outcome) -> Table:
         cells = (c.reference_timescales[index], data, Interval(markov, math.nan, math.nan))
         table.add_row(f"t{index + 2} ({unit})", *map(interval, cells), interval(c.sampled.timescales[index]))
     if c.data.timescales:
-        markov_ratio = f"{outcome.metrics['markov_t2_ratio_to_data']:.2f}"
+        markov_ratio = interval(Interval(outcome.metrics["markov_t2_ratio_to_data"], math.nan, math.nan))
         table.add_row("t2 / data", "", "1", markov_ratio, interval(c.t2_ratio_to_data))
     if c.t2_ratio_to_truth is not None:
         data_ratio = c.data.timescales[0].value / c.reference_timescales[0].value
@@ -77,11 +77,12 @@ def _kinetics(outcome: Outcome) -> Table:
 def _learning(outcome: Outcome) -> Text:
     m = outcome.metrics
     nll, entropy = m["nll_nats_per_token"], m["markov_entropy_rate_nats_per_token"]
+    mfpt = m["mfpt_log_error_rms"]
     held_out = f"{nll:.5f} nats/token held out" if math.isfinite(nll) else IMPOSSIBLE
     lines = [
         f"Likelihood: {held_out}; Markov entropy rate {entropy:.5f} (training data)",
         f"Sampled against data: populations differ by {m['population_tv_distance']:.3f} (total variation), "
-        f"first-passage times by a factor of {math.exp(m['mfpt_log_error_rms']):.2f} (rms)",
+        + (f"first-passage times by a factor of {math.exp(mfpt):.2f} (rms)" if math.isfinite(mfpt) else "no passages"),
         f"Training: {m['train_seconds']:.1f} s, {outcome.fitted.batching}"
         + (f", best epoch {outcome.fitted.best_epoch}" if outcome.fitted.history else "")
         + f"; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s",

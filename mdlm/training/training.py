@@ -26,11 +26,12 @@ from mdlm.model.base import (
     masked,
 )
 from mdlm.progress import Progress, silent
+from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
 from mdlm.training.batches import IGNORED, Streams, Windows
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.support import unseen_jumps
-from mdlm.trajectory import Dtraj, Split
+from mdlm.trajectory import Split
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Training:
     def fit(
         self,
         config: ModelConfig,
-        tokens: Split[Dtraj],
+        tokens: Split[Tokens],
         seed: int,
         directory: Path,
         identity: Mapping[str, Any],
@@ -143,7 +144,7 @@ class Training:
         self.check_model(config)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = config.build(tokens.train.n_states).to(self.torch_device())
+            model = config.build(tokens.train.n_tokens).to(self.torch_device())
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
         if self.support == "seen":
@@ -194,7 +195,7 @@ def load(path: Path, config: ModelConfig) -> LanguageModel:
     return model.eval()
 
 
-def _count(model: CountedModel, tokens: Split[Dtraj], directory: Path, identity: Mapping[str, Any]) -> Fitted:
+def _count(model: CountedModel, tokens: Split[Tokens], directory: Path, identity: Mapping[str, Any]) -> Fitted:
     start = time.perf_counter()
     model.count(tokens.train.pieces)
     seconds = time.perf_counter() - start
@@ -211,7 +212,7 @@ class _Run:
         self,
         training: Training,
         model: LanguageModel,
-        tokens: Split[Dtraj],
+        tokens: Split[Tokens],
         seed: int,
         directory: Path,
         identity: dict[str, Any],
@@ -282,7 +283,7 @@ class _Run:
                 validation_nll=validation,
                 learning_rate=self._learning_rate(number * self.batches.n_batches + steps),
                 seconds=time.perf_counter() - start,
-                tokens_per_second=self.tokens.train.n_frames / seconds,
+                tokens_per_second=sum(self.tokens.train.lengths) / seconds,
             )
         )
         self._save()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mdlm.features.columns import Columns
+from mdlm.macrostates.base import Lumping
 from mdlm.macrostates.own import Own
 from mdlm.macrostates.partitioned import Partitioned, majority
 from mdlm.partition.grid import Grid
@@ -36,10 +37,20 @@ def test_a_fine_and_a_coarse_partition_are_judged_on_the_same_macrostates():
 
 
 def test_a_state_belongs_to_the_macrostate_of_most_of_its_frames():
-    states, own = dtraj([0, 0, 0, 1], [1, 1, 2], n_states=4), dtraj([0, 0, 1, 1], [1, 0, 0], n_states=2)
+    states, own = dtraj([0, 0, 0, 1], [1, 1, 2, 2], n_states=4), dtraj([0, 0, 1, 1], [1, 0, 0, 1], n_states=2)
     lumping = majority(states, own, ("A", "B"))
-    assert lumping.of_state.tolist() == [0, 1, 0, 0]  # state 3 has no frames; A has four of seven
-    assert lumping.mixed_share == pytest.approx(2 / 7)
+    assert lumping.of_state.tolist() == [0, 1, -1, -1]  # state 2 is shared out evenly, state 3 has no frames
+    assert lumping.mixed_share == pytest.approx(3 / 8)
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [([1, 1, 2, 1, 0], [1, 1, 1, 1, 0]), ([0, 1, 1, 2, 1], [0, 0, 0, 1, 1]), ([1, 1], [0, 0]), ([], [])],
+)
+def test_between_macrostates_the_last_one_visited_goes_on(states, expected):
+    lumping = Lumping(np.array([0, -1, 1]), ("A", "B"), mixed_share=0.0)
+    lumped = lumping.lump(dtraj(np.array(states, int), [2, 1], n_states=3))
+    assert [piece.tolist() for piece in lumped.pieces] == [expected, [1, 1]]
 
 
 def test_lumping_keeps_pieces_and_clock():
@@ -56,7 +67,9 @@ def test_tokens_that_do_not_show_the_slow_process_are_refused():
     rng = np.random.default_rng(1)
     train = frames(np.stack([rng.choice([-1.0, 1.0], 400, p=[0.9, 0.1]), rng.uniform(-1, 1, 400)], axis=1))
     cells = Grid(low=-1.0, high=1.0, n_bins=(1, 4)).fit(train)
-    with pytest.raises(ValueError, match=r"^all states of the partition lie mostly in one macrostate, well 1 \(-1\)"):
+    with pytest.raises(
+        ValueError, match=r"^the partition's states tell too few macrostates apart \(well 1 \(-1\) of 2\)"
+    ):
         LEFT_RIGHT.fit(train, cells.assign(train), cells.state_names)
 
 

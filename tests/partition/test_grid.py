@@ -80,7 +80,7 @@ def test_working_in_chunks_changes_nothing(monkeypatch):
 
 
 def test_training_in_one_cell_is_refused():
-    with pytest.raises(ValueError, match=r"^n_bins \(3\) on \[0\.0, 9\.0\) leaves only one state; .*$"):
+    with pytest.raises(ValueError, match=r"^n_bins \(3\) leaves only one state, x 1\.5; take finer bins$"):
         Grid(low=0.0, high=9.0, n_bins=3).fit(line(0.1, 0.2))
 
 
@@ -90,6 +90,9 @@ def test_training_in_one_cell_is_refused():
         ({"high": 0.0}, r"^high \(0\.0\) must exceed low \(0\.0\), and both be finite$"),
         ({"low": (0.0, 2.0)}, r"^high \(1\.0\) must exceed low \(\(0\.0, 2\.0\)\), and both be finite$"),
         ({"low": float("nan")}, r"^high .* must exceed low \(nan\), and both be finite$"),
+        ({"low": None, "high": float("inf")}, r"^high \(inf\) must exceed low \(None\), and both be finite$"),
+        ({"low": (None, 2.0)}, r"^high \(1\.0\) must exceed low \(\(None, 2\.0\)\), and both be finite$"),
+        ({"n_bins": ()}, r"^n_bins \(\(\)\) must be at least 1 along every feature$"),
         ({"n_bins": 0}, r"^n_bins \(0\) must be at least 1 along every feature$"),
         ({"n_bins": 1}, r"^n_bins \(1\) must make at least 2 cells$"),
         (
@@ -114,3 +117,45 @@ def test_every_bad_field_is_named_in_one_line(fields, message):
 def test_a_grid_that_does_not_fit_the_features_is_refused_before_computing(n_bins, columns, message):
     with pytest.raises(ValueError, match=message):
         Grid(low=0.0, high=1.0, n_bins=n_bins).check(Header(columns, (10,), 1.0, "ps"))
+
+
+def test_null_edges_are_the_range_of_training_feature_by_feature():
+    """By hand: x spans 0 to 4, so four bins of width 1; y spans 10 to 30, two of width 10."""
+    train = frames([[0.0, 10], [1.5, 19]], [[4.0, 30]])
+    fitted = Grid(low=None, high=None, n_bins=(4, 2)).fit(train)
+    assert fitted.state_names == ("x 0.5, y 15", "x 1.5, y 15", "x 3.5, y 25")
+    assert fitted.assign(frames([[-9, 0], [1.99, 19.9], [3, 20]])).pieces[0].tolist() == [0, 1, 2]
+
+
+def test_one_null_edge_leaves_the_others_as_they_are_given():
+    train = frames([[1.0, 10], [3.0, 20]])
+    given = Grid(low=(0.0, 10.0), high=(3.0, 40.0), n_bins=3).fit(train)
+    partly = Grid(low=(0.0, None), high=(None, 40.0), n_bins=3).fit(train)
+    assert partly.state_names == given.state_names == ("x 1.5, y 15", "x 2.5, y 25")
+
+
+def test_the_smallest_and_the_largest_float32_value_fall_into_the_first_and_the_last_bin():
+    values = np.random.default_rng(0).normal(size=(1000, 1)).astype(np.float32)
+    fitted = Grid(low=None, high=None, n_bins=7).fit(Trajectory((values,), 0.5, "ps", columns=("x",)))
+    cells = fitted.bins.cells(values)
+    assert (cells[values.argmin()], cells[values.argmax()]) == (0, 6)
+
+
+def test_a_feature_without_room_for_bins_is_named():
+    constant = frames([[0.0, 3], [1.0, 3]])
+    with pytest.raises(ValueError, match=r"^high \(3\) of y must exceed its low \(3\); null is the range of training$"):
+        Grid(low=None, high=None, n_bins=2).fit(constant)
+    with pytest.raises(ValueError, match=r"^high \(3\) of y must exceed its low \(5\); .*$"):
+        Grid(low=(0.0, 5.0), high=None, n_bins=2).fit(constant)
+
+
+@given(st.permutations(range(4)), st.integers(0, 9), st.sampled_from([-1.0, None]))
+def test_the_order_of_the_trajectories_does_not_matter(order, seed, low):
+    rng = np.random.default_rng(seed)
+    pieces = [rng.normal(size=(length, 2)).astype(np.float32) for length in (5, 1, 17, 30)]
+    grid = Grid(low=low, high=None, n_bins=5)
+    here, there = frames(*pieces), frames(*(pieces[number] for number in order))
+    one, other = grid.fit(here), grid.fit(there)
+    assert one.state_names == other.state_names
+    for number, states in zip(order, other.assign(there).pieces, strict=True):
+        assert np.array_equal(states, one.assign(here).pieces[number])

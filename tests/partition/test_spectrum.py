@@ -1,70 +1,53 @@
 import numpy as np
 import pytest
 
+from mdlm.kinetics.timescales import implied_timescales
 from mdlm.partition.spectrum import Spectrum
 
 
-def spectrum(*timescales, lag_time=200.0):
-    return Spectrum(np.exp(-lag_time / np.array([np.inf, *timescales])), lag_time, "reduced")
-
-
-def test_eigenvalues_and_timescales_of_a_two_state_chain_have_a_closed_form():
-    a, b = 0.02, 0.05
-    found = Spectrum.of(np.array([[1 - a, a], [b, 1 - b]]), np.array([b, a]) / (a + b), 10.0, "ps")
-    np.testing.assert_allclose(found.eigenvalues, [1, 1 - a - b])
-    np.testing.assert_allclose(found.timescales, [-10 / np.log(1 - a - b)])
-
-
-def test_negative_eigenvalues_are_no_relaxation():
-    found = Spectrum.of(np.array([[0.1, 0.9], [0.9, 0.1]]), np.array([0.5, 0.5]), 1.0, "ps")
-    assert (found.eigenvalues.tolist(), found.timescales.tolist(), found.supported) == ([pytest.approx(1)], [], 1)
-
-
-@pytest.mark.parametrize("lag_time", [1, 20, 50, 100, 200])
-def test_four_macrostates_are_best_for_the_four_state_system_at_any_lag_up_to_its_own(lag_time):
-    """Its slow processes take 8531, 695 and 640, the next one 4; a grid then shows ever faster ones."""
-    assert spectrum(8531, 695, 640, 4, 3, 2, 1.5, 1, lag_time=lag_time).checked(None) == 4
-
-
-def test_a_gap_among_processes_faster_than_the_lag_time_does_not_count():
-    found = Spectrum(np.array([1.0, 0.8, 0.7, 0.3, 0.0]), 1.0, "ps")
-    assert (found.supported, found.best) == (3, 3)  # 0.3 is below 1/e
-
-
-def test_one_macrostate_is_never_the_best():
-    """The gap after the stationary process is that of the slowest one, and larger than all others here."""
-    assert Spectrum(np.array([1.0, 0.5, 0.4, 0.1]), 1.0, "ps").best == 3
-
-
-def test_what_is_wanted_is_given_up_to_what_is_supported():
-    found = spectrum(8531, 695, 640, 4)
-    assert [found.checked(wanted) for wanted in (2, 3, 4)] == [2, 3, 4]
-
-
-def test_more_than_is_supported_is_refused_with_the_timescales_and_the_gap():
-    with pytest.raises(ValueError, match="supports") as raised:
-        spectrum(8531, 695, 640, 3.9).checked(8)
-    assert str(raised.value) == (
-        "n_macrostates (8) exceeds what the spectrum supports, 4: each macrostate but one needs a timescale above "
-        "lag_time (200 reduced), and the Markov state model has 8531, 695, 640, 3.9; the largest gap is after "
-        "4 macrostates, between 640 and 3.9"
-    )
-
-
-def test_a_long_list_of_timescales_is_cut():
-    text = str(spectrum(8531, *range(209, 199, -1)))
-    assert "has 8531, 209, 208, 207, 206, 205, 204, 203 ...;" in text
-
-
-def test_where_all_processes_are_slow_the_gap_ends_at_nothing():
-    """Each state is then a macrostate of its own."""
-    assert str(spectrum(8531, 695, 640)).endswith("the largest gap is after 4 macrostates, between 640 and 0")
+def of_eigenvalues(*eigenvalues):
+    """At a lag time of one; a timescale exceeds it where the eigenvalue exceeds 1 / e, 0.368."""
+    values = np.array([1.0, *eigenvalues])
+    return Spectrum(values, -1 / np.log(values[1:]), 1.0, "ps")
 
 
 @pytest.mark.parametrize(
-    ("timescales", "shown"), [((150.0, 3.0), "150, 3"), ((), "none")], ids=["only fast processes", "only one state"]
+    ("eigenvalues", "supported", "best"),
+    [
+        ((0.99, 0.98, 0.97, 0.2), 4, 4),
+        ((0.99, 0.60, 0.55, 0.2), 4, 2),
+        ((0.99, 0.60, 0.37, 0.36), 4, 2),
+        ((0.5, 0.36), 2, 2),
+        ((0.9,), 2, 2),  # two microstates are two macrostates
+        ((0.9, 0.8), 3, 3),  # after the last one there is nothing, an eigenvalue of zero
+        ((0.9, 0.4), 3, 2),
+    ],
 )
-def test_without_a_slow_process_there_are_not_even_two(timescales, shown):
-    with pytest.raises(ValueError, match=r"^n_macrostates \(null, so at least 2\) exceeds .*, 1: ") as raised:
-        spectrum(*timescales).checked(None)
-    assert str(raised.value).endswith(f"the Markov state model has {shown}")
+def test_processes_slower_than_the_lag_count_and_the_largest_gap_between_eigenvalues_decides(
+    eigenvalues, supported, best
+):
+    spectrum = of_eigenvalues(*eigenvalues)
+    assert spectrum.supported == supported
+    assert spectrum.best == spectrum.checked(None) == best
+    assert spectrum.checked(supported) == supported
+    with pytest.raises(ValueError, match=rf"^n_macrostates \({supported + 1}\) must be at most {supported}: "):
+        spectrum.checked(supported + 1)
+
+
+def test_the_spectrum_of_a_matrix_is_its_positive_part():
+    """Alternating pairs of states: eigenvalues 1 and -1, each also times 0.9."""
+    swap, slow = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[0.96, 0.04], [0.06, 0.94]])
+    stationary = np.kron([0.6, 0.4], [0.5, 0.5])
+    spectrum = Spectrum.of(np.kron(slow, swap), stationary, 3.0, "ps")
+    np.testing.assert_allclose(spectrum.eigenvalues, [1, 0.9])
+    np.testing.assert_allclose(spectrum.timescales, implied_timescales(slow, 3.0, 1))
+
+
+def test_the_text_shows_the_slowest_timescales_and_those_around_the_gap():
+    times = [80, 70, 60, 50, 40, 30, 25, 20, 15, 0.5]
+    assert str(of_eigenvalues(*np.exp(-1 / np.array(times)))) == (
+        "each but one needs a timescale above lag_time (1 ps); the Markov state model has "
+        "80, 70, 60, 50, 40, 30, 25, 20 ...; the largest gap is after 10 macrostates, from 15 to 0.5"
+    )
+    assert str(of_eigenvalues(np.exp(-1 / 8))).endswith("has 8; the largest gap is after 2 macrostates, from 8 to 0")
+    assert str(of_eigenvalues()).endswith("the Markov state model has none")

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mdlm.tokens.base import Tokens
 from mdlm.training.training import Training
-from mdlm.trajectory import Dtraj, Split
+from mdlm.trajectory import Split
 
 collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
 
@@ -38,7 +39,8 @@ def tokens():
     def make(*train_lengths, n_states=3, validation_seed=1):
         def pieces(seed, *lengths):
             rng = np.random.default_rng(seed)
-            return Dtraj(tuple(rng.integers(n_states, size=n) for n in lengths), 1.0, "ps", n_states)
+            pieces = tuple(rng.integers(n_states, size=n) for n in lengths)
+            return Tokens(pieces, tuple(map(str, range(n_states))), n_unseen=0)
 
         train_lengths = train_lengths or (400, 301)
         return Split(pieces(0, *train_lengths), pieces(validation_seed, 150), pieces(2, 150))

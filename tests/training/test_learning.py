@@ -10,7 +10,8 @@ from torch import nn
 from mdlm.model.base import LanguageModel, ModelConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.system.chain import Chain
-from mdlm.trajectory import Dtraj, Split
+from mdlm.tokens.base import Tokens
+from mdlm.trajectory import Split
 
 BIT_EVERY, FILLER, MARKER = 60, 2, 3
 
@@ -47,7 +48,7 @@ def repeated_bits(n_pieces, seed):
     for number in range(n_pieces):
         period = np.array([number % 2, *[FILLER] * (BIT_EVERY - 2), MARKER])
         pieces.append(np.tile(period, 9)[rng.integers(BIT_EVERY) :])
-    return Dtraj(tuple(pieces), 1.0, "ps", 4)
+    return Tokens(tuple(pieces), tuple("abcd"), n_unseen=0)
 
 
 def loss_at_bits(model, part):
@@ -96,7 +97,7 @@ def test_an_lstm_reaches_the_entropy_rate_of_a_markov_chain(training, tmp_path, 
     entropy_rate = -system.stationary_distribution @ (matrix * np.log(matrix)).sum(axis=1)
     pieces = tuple(piece[:, 0].astype(np.int64) for piece in system.trajectories().pieces)
     true_nll = -np.mean([np.log(matrix[piece[:-1], piece[1:]]).mean() for piece in pieces[7:]])
-    tokens = Split(*(Dtraj(part, 1.0, "ps", 3) for part in (pieces[:7], pieces[7:], pieces[7:])))
+    tokens = Split(*(Tokens(part, tuple("abc"), n_unseen=0) for part in (pieces[:7], pieces[7:], pieces[7:])))
     settings = training(batching=batching, context_length=20, batch_size=32, max_epochs=3, learning_rate=0.02)
     fitted = settings.fit(LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0), tokens, 0, tmp_path, {})
     reached = min(epoch.validation_nll for epoch in fitted.history)

@@ -10,10 +10,11 @@ from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.sampling.sampling import Sampling
+from mdlm.tokens.base import Tokens
 from mdlm.training import training as module
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.training import load
-from mdlm.trajectory import Dtraj, Split
+from mdlm.trajectory import Split
 
 LSTM = LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0)
 TRANSFORMER = TransformerConfig(width=8, heads=2, layers=2, window=6, dropout=0.3)
@@ -215,7 +216,7 @@ RING = np.tile([0, 0, 1, 1, 2, 2], 60)
 
 def ring_tokens(*validation):
     parts = ((RING,), (RING, *validation), (RING,))
-    return Split(*(Dtraj(part, 1.0, "ps", n_states=3) for part in parts))
+    return Split(*(Tokens(part, tuple("abc"), n_unseen=0) for part in parts))
 
 
 @pytest.mark.parametrize("config", [DEEP_LSTM, TRANSFORMER])

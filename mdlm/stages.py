@@ -1,0 +1,178 @@
+"""The stages from a system to its treated states: computed when first asked for, once per configuration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from inspect import getmro
+from typing import Any, TypeVar
+
+from mdlm.features.base import Features, FittedFeatures, SelectedColumns
+from mdlm.fingerprint import code_version, digest, part_identity
+from mdlm.partition.base import Discretiser, Partition
+from mdlm.progress import bar
+from mdlm.recrossing.base import Recrossing
+from mdlm.recrossing.effect import Effect, effect
+from mdlm.recrossing.keep import Keep
+from mdlm.store import Store
+from mdlm.system.base import System
+from mdlm.trajectory import Dtraj, Split, Trajectory
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Everything before the tokens. A stage found in the store asks for none of those before it.
+
+    Attributes:
+        system: Yields trajectories.
+        features: Describe their frames.
+        partition: Names their states.
+        recrossing: Cleans the state sequence.
+        validation_fraction: Held out to decide when to stop.
+        test_fraction: Held out for prompts and the final likelihood.
+        store: Where finished stages are kept.
+    """
+
+    system: System
+    features: Features
+    partition: Partition
+    recrossing: Recrossing
+    validation_fraction: float
+    test_fraction: float
+    store: Store
+
+    @cached_property
+    def trajectories(self) -> Trajectory:
+        """The system's trajectories."""
+
+        def compute() -> Trajectory:
+            with bar(f"simulating {_name(self.system)}") as progress:
+                return self.system.trajectories(progress).check()
+
+        return self._result("trajectories", self.system, compute)
+
+    @cached_property
+    def parts(self) -> Split[Trajectory]:
+        """The trajectories, split."""
+        return self.trajectories.split(self.validation_fraction, self.test_fraction)
+
+    @property
+    def fitted_features(self) -> FittedFeatures:
+        """The features, fitted on training data."""
+        return self._described[0]
+
+    @property
+    def described(self) -> Split[Trajectory]:
+        """The trajectories as the partition sees them."""
+        return self._described[1]
+
+    @property
+    def discretiser(self) -> Discretiser:
+        """The partition, fitted on described training data."""
+        return self._discretised[0]
+
+    @property
+    def states(self) -> Split[Dtraj]:
+        """The state of every frame, untreated."""
+        return self._discretised[1]
+
+    @property
+    def treated(self) -> Split[Dtraj]:
+        """The states without recrossings."""
+        return self._recrossed[0]
+
+    @property
+    def effect(self) -> Effect:
+        """What the treatment did to the training data."""
+        return self._recrossed[1]
+
+    @cached_property
+    def _described(self) -> tuple[FittedFeatures, Split[Trajectory]]:
+        def compute() -> tuple[FittedFeatures, Split[Trajectory]]:
+            parts = self.parts  # before the bar: two cannot be shown at once
+            with bar(f"describing: {_name(self.features)}"):
+                fitted = self.features.fit(parts.train)
+                return fitted, parts.map(fitted.transform)
+
+        return self._result("features", self.features, compute, _is_more_than_columns)
+
+    @cached_property
+    def _discretised(self) -> tuple[Discretiser, Split[Dtraj]]:
+        def compute() -> tuple[Discretiser, Split[Dtraj]]:
+            described = self.described
+            with bar(f"partitioning: {_name(self.partition)}"):
+                discretiser = self.partition.fit(described.train)
+                return discretiser, described.map(discretiser.assign)
+
+        return self._result("partition", self.partition, compute)
+
+    @cached_property
+    def _recrossed(self) -> tuple[Split[Dtraj], Effect]:
+        if isinstance(self.recrossing, Keep):
+            train = self.states.train
+            return self.states, effect(train, train, train, (0,) * len(train.pieces))
+
+        def compute() -> tuple[Split[Dtraj], Effect]:
+            states, described, discretiser = self.states, self.described, self.discretiser
+            with bar(f"treating: {_name(self.recrossing)}"):
+                treatment = self.recrossing.fit(discretiser, described.train)
+                treated = Split(*map(treatment.treat, states.parts, described.parts))
+                again = treatment.treat(treated.train, described.train)
+                leading = treatment.leading(states.train, described.train)
+                return treated, effect(states.train, treated.train, again, leading)
+
+        return self._result("recrossing", self.recrossing, compute)
+
+    def _result(
+        self, stage: str, part: object, compute: Callable[[], T], is_kept: Callable[[T], bool] = lambda result: True
+    ) -> T:
+        return self._store.result(stage, _name(part), self._identities[stage], compute, is_kept)
+
+    @cached_property
+    def _identities(self) -> dict[str, dict[str, Any]]:
+        """What decides the result of each stage: its own part, and all that decides the stage before."""
+        trajectories = {"system": part_identity(self.system)}
+        held_out = {"validation": self.validation_fraction, "test": self.test_fraction, "code": code_version(Split)}
+        features = {
+            "upstream": digest(trajectories),
+            "held_out": held_out,
+            "features": part_identity(self.features),
+        }
+        partition = {"upstream": digest(features), "partition": part_identity(self.partition)}
+        recrossing = {
+            "upstream": digest(partition),
+            "recrossing": part_identity(self.recrossing),
+            "effect": code_version(Effect),
+        }
+        return {"trajectories": trajectories, "features": features, "partition": partition, "recrossing": recrossing}
+
+    @cached_property
+    def _store(self) -> Store:
+        """The store, which may also read the classes of the parts' own modules."""
+        parts = (self.system, self.features, self.partition, self.recrossing)
+        return replace(self.store, trusted=self.store.trusted.union(*map(_modules, parts)))
+
+
+def _name(part: object) -> str:
+    return type(part).__module__.rpartition(".")[2]
+
+
+def _is_more_than_columns(described: tuple[FittedFeatures, Split[Trajectory]]) -> bool:
+    """Columns of the trajectories would only be stored twice."""
+    return not isinstance(described[0], SelectedColumns)
+
+
+def _modules(value: object) -> set[str]:
+    """Top-level modules of a part, its bases and the parts nested in it."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
+        return set().union(*map(_modules, value))
+    if not is_dataclass(value):
+        return set()
+    own = {cls.__module__.split(".")[0] for cls in getmro(type(value))} - sys.stdlib_module_names
+    return own.union(*(_modules(getattr(value, field.name)) for field in fields(value)))
