@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from mdlm.errors import named
 from mdlm.partition.base import Discretiser, Partition
 from mdlm.partition.spectrum import Spectrum
 from mdlm.trajectory import FloatArray, Header, IntArray, Trajectory, lag_frames
@@ -89,7 +88,7 @@ class Pcca(Partition):
 
     def check(self, header: Header) -> None:
         """The microstates must fit the features, the lag time the clock and the longest trajectory."""
-        with _named_micro():
+        with named("micro"):
             self.micro.check(header)
         lag = lag_frames(self.lag_time, header.frame_time, header.time_unit)
         longest = max(header.lengths)
@@ -103,14 +102,14 @@ class Pcca(Partition):
         """Fit the microstates, count their transitions and lump them.
 
         Raises:
-            ValueError: The spectrum does not support as many macrostates as asked for, or not even two; there
-                are too many microstates for a dense matrix.
+            ValueError: The spectrum does not support as many macrostates as asked for, or not even two; PCCA+ does
+                not find as many; there are too many microstates for a dense matrix.
         """
         from mdlm.kinetics.counts import count_matrix
         from mdlm.kinetics.msm import reversible_transition_matrix
 
         self.check(train.header)
-        with _named_micro():
+        with named("micro"):
             micro = self.micro.fit(train)
         if micro.n_states > MAX_MICROSTATES:
             raise ValueError(f"micro makes {micro.n_states} states; at most {MAX_MICROSTATES} can be lumped")
@@ -142,7 +141,11 @@ class Pcca(Partition):
 
 
 def _pcca(matrix: FloatArray, stationary: FloatArray, n_macrostates: int, spectrum: Spectrum) -> FloatArray:
-    """Memberships by PCCA+, the most populated macrostate first, shape ``(n_active, n_macrostates)``."""
+    """Memberships by PCCA+, the most populated macrostate first, shape ``(n_active, n_macrostates)``.
+
+    Raises:
+        ValueError: PCCA+ fails, or leaves a macrostate without a microstate that belongs to it most.
+    """
     from deeptime.markov import pcca
 
     # deeptime takes the eigenvectors of largest modulus. The lazy chain has the same eigenvectors, and no eigenvalue
@@ -150,14 +153,13 @@ def _pcca(matrix: FloatArray, stationary: FloatArray, n_macrostates: int, spectr
     lazy = (matrix + np.eye(len(matrix))) / 2
     try:
         with warnings.catch_warnings():
-            # Complex numbers far down the spectrum turn up by rounding and do no harm, but deeptime would say so ...
+            # Rounding may leave complex pairs far down the spectrum, where they do no harm; among the eigenvectors
+            # that are used they leave nonsense, of which deeptime only warns.
             warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-            warnings.simplefilter("error", UserWarning)  # ... while among those it uses they leave nonsense
-            memberships = pcca(lazy, n_macrostates, stationary.copy()).memberships
-    except (UserWarning, np.linalg.LinAlgError, AssertionError):
-        raise ValueError(
-            f"n_macrostates ({n_macrostates}): PCCA+ fails where timescales are equal to rounding; {spectrum}"
-        ) from None
+            warnings.simplefilter("error", UserWarning)
+            memberships = pcca(lazy, n_macrostates, stationary).memberships
+    except (ValueError, RuntimeError, AssertionError, UserWarning) as error:
+        raise ValueError(f"n_macrostates ({n_macrostates}): PCCA+ fails, {error}; {spectrum}") from error
     crisp = memberships.argmax(axis=1)
     populations = np.bincount(crisp, weights=stationary, minlength=n_macrostates)
     n_found = np.count_nonzero(populations)
@@ -194,12 +196,3 @@ def _extended(active_memberships: FloatArray, active: IntArray, one_frame_counts
         memberships[touching] = with_each[touching] / with_each[touching].sum(axis=1, keepdims=True)
     memberships[~known] = 1 / n_macrostates
     return memberships
-
-
-@contextmanager
-def _named_micro() -> Iterator[None]:
-    """Put the field's name before what an error says of the microstates."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"micro.{error}") from error

@@ -1,4 +1,4 @@
-"""PCCA+ on chains whose metastable sets are known, on the four-state potential, and against others' readings."""
+"""PCCA+ on chains whose metastable sets are known, and against others' readings."""
 
 import warnings
 
@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 from mdlm.kinetics.counts import count_matrix
 from mdlm.kinetics.msm import reversible_transition_matrix
 from mdlm.partition import pcca
-from mdlm.partition.grid import Grid
 from mdlm.partition.labels import Labels
 from mdlm.partition.pcca import Pcca
-from mdlm.partition.wells import Wells
 from mdlm.system.chain import Chain
-from mdlm.system.four_state import MEASURED_AT, FourState
 from mdlm.trajectory import Header, Trajectory
 
 COARSE = np.array([[0.990, 0.006, 0.004], [0.010, 0.985, 0.005], [0.010, 0.0075, 0.9825]])
@@ -42,6 +39,12 @@ def blocks(n_trajectories=10, n_frames=20_000, seed=0):
     rows = tuple(tuple(row) for row in matrix)
     fields = {"n_trajectories": n_trajectories, "n_frames": n_frames, "frame_time": 1.0, "time_unit": "ps"}
     return Chain(lag_time=1.0, transition_matrix=rows, seed=seed, **fields).trajectories()
+
+
+def counted(counts):
+    """Pieces of two frames whose transitions have exactly these counts."""
+    pairs = np.argwhere(counts > 0)
+    return of_states(*np.repeat(pairs, counts[tuple(pairs.T)], axis=0))
 
 
 def lumped(n_macrostates=None, lag_time=1.0, micro=None):
@@ -71,6 +74,20 @@ def test_blocks_are_found_with_their_closed_form_populations_metastabilities_and
     assert fitted.active.tolist() == list(range(9))
     assert fitted.dropped.tolist() == []
     assert fitted.active_share == 1.0
+
+
+def test_a_lumpable_model_is_lumped_exactly():
+    """Symmetric counts between blocks, times weights within them that sum to 4: nothing is left to chance."""
+    exchange = np.array([[150, 1, 0], [1, 120, 2], [0, 2, 50]])
+    weight = np.array([1, 1, 2, 1, 1, 2, 1, 1, 2])
+    fitted = lumped().fit(counted(exchange[np.ix_(BLOCK, BLOCK)] * np.outer(weight, weight)))
+    eigenvalues = np.sort(np.linalg.eigvals(exchange / exchange.sum(axis=1, keepdims=True)))[::-1]
+    assert fitted.of_micro.tolist() == BLOCK.tolist()
+    np.testing.assert_allclose(fitted.memberships, np.eye(3)[BLOCK], atol=1e-6)
+    np.testing.assert_allclose(fitted.populations, np.array([151, 123, 52]) / 326, rtol=1e-9)
+    np.testing.assert_allclose(fitted.metastability, [150 / 151, 120 / 123, 50 / 52], rtol=1e-9)
+    np.testing.assert_allclose(fitted.timescales[:2], -1 / np.log(eigenvalues[1:]), rtol=1e-9)
+    assert fitted.state_names == ("macrostate 1 (46.3 %)", "macrostate 2 (37.7 %)", "macrostate 3 (16 %)")
 
 
 def test_populations_and_metastabilities_are_sums_over_the_sets(train, model):
@@ -124,27 +141,6 @@ def test_memberships_agree_with_pyemma(train, n_macrostates):
         theirs.pcca(n_macrostates)
     expected = sorted_columns(theirs.metastable_memberships, theirs.stationary_distribution)
     np.testing.assert_allclose(lumped(n_macrostates).fit(train).memberships, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("lag_time", [20.0, 100.0, 200.0])
-def test_a_fine_grid_finds_the_four_wells_of_the_four_state_potential(four_state, lag_time):
-    """And chooses their number: 640 time units stand against what is gone at the lag time."""
-    wells = Wells(centres={"x": (2.0, 0.5, -0.5, -2.0), "y": (-1.0, 2.0, -2.0, 1.0)}).fit(four_state)
-    well = np.concatenate(wells.assign(four_state).pieces)
-    fitted = lumped(lag_time=lag_time, micro=Grid(low=-3.6, high=3.6, n_bins=30)).fit(four_state)
-    assert fitted.n_states == 4
-    macrostate = np.concatenate(fitted.assign(four_state).pieces)
-    well_of = [np.bincount(well[macrostate == number]).argmax() for number in range(4)]
-    assert sorted(well_of) == [0, 1, 2, 3]
-    assert (np.array(well_of)[macrostate] != well).mean() < 0.01
-    assert (fitted.metastability > 0.8).all()
-
-
-@pytest.fixture(scope="module")
-def four_state():
-    """20 walkers that start in equilibrium and leave their pair of wells a dozen times in all."""
-    system = FourState(lag_time=200.0, **MEASURED_AT, save_every=100, n_walkers=20, n_steps=20_000_000, seed=1)
-    return system.trajectories()
 
 
 @pytest.fixture(scope="module")
@@ -231,35 +227,40 @@ def test_nothing_slower_than_the_lag_time_leaves_nothing_to_choose():
         lumped(2).fit(noise)
 
 
-def test_macrostates_that_pcca_leaves_empty_are_counted_and_refused(train, monkeypatch):
-    """What a lumping does that returns fewer sets than it was asked for."""
+def test_macrostates_that_pcca_leaves_empty_are_counted_and_refused():
+    """Four slow states; of the three sets that deeptime returns for them, no state belongs most to one."""
+    from deeptime.markov import pcca as by_deeptime
 
-    class Lumping:
-        memberships = np.repeat([[0.6, 0.3, 0.1]], 9, axis=0)
+    counts = np.array([[6, 1, 0, 1], [1, 5, 0, 0], [0, 0, 38, 3], [1, 0, 3, 12]])
+    assert len(set(by_deeptime(counts / counts.sum(axis=1, keepdims=True), 3).assignments)) == 2
+    message = r"^n_macrostates \(3\): PCCA\+ fills only 2 with microstates; .* has 15.88, 3.133, 1.923; the largest gap"
+    with pytest.raises(ValueError, match=message):
+        lumped(3).fit(counted(counts))
 
-    monkeypatch.setattr("deeptime.markov.pcca", lambda *_: Lumping)
-    with pytest.raises(ValueError, match=r"^n_macrostates \(3\): PCCA\+ fills only 1 with microstates; .* largest gap"):
-        lumped(3).fit(train)
 
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("problem", [None, np.linalg.LinAlgError("singular"), AssertionError("not constant")])
-def test_eigenvectors_that_pcca_cannot_use_are_an_error_in_one_line(train, monkeypatch, problem):
-    """As exactly equal timescales may give. Of complex ones deeptime only warns, and goes on."""
+@pytest.mark.parametrize(
+    "problem",
+    [
+        UserWarning("complex eigenvectors"),
+        np.linalg.LinAlgError("singular"),
+        AssertionError("x"),
+        RuntimeError("only 2"),
+    ],
+)
+def test_where_pcca_fails_the_error_is_one_line_with_the_timescales(train, monkeypatch, problem):
+    """As exactly equal timescales may make it. Of complex eigenvectors deeptime only warns, and goes on."""
 
     class Lumping:
         memberships = np.eye(3)[BLOCK]
 
     def lump(*_):
-        if problem:
+        if not isinstance(problem, UserWarning):
             raise problem
-        warnings.warn("complex eigenvectors", UserWarning, stacklevel=1)
+        warnings.warn(problem, stacklevel=1)
         return Lumping
 
     monkeypatch.setattr("deeptime.markov.pcca", lump)
-    with pytest.raises(
-        ValueError, match=r"^n_macrostates \(3\): PCCA\+ fails where timescales are equal .* is after 3"
-    ):
+    with pytest.raises(ValueError, match=rf"^n_macrostates \(3\): PCCA\+ fails, {problem}; each but .* is after 3"):
         lumped(3).fit(train)
 
 
