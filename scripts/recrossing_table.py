@@ -59,7 +59,7 @@ def row(*overrides: str) -> list[str]:
     run.check()
     truth = run.system.truth()
     assert truth is not None, "the default system's truth is known"
-    treated = run.stages.treated
+    treated = run.stages().treated
     states = treated.train.joined(treated.validation, treated.test)
     ratios = []
     for stride in STRIDES:
