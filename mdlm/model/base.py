@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mdlm.trajectory import IntArray
@@ -18,6 +20,21 @@ from mdlm.trajectory import IntArray
 State = tuple[Tensor, ...]
 """What a model carries from frame to frame. Every tensor has the chain as its second axis; all zeros is a fresh
 start, which makes resetting single chains one multiplication for every model."""
+
+
+@dataclass(frozen=True)
+class GatedTables:
+    """An LSTM of one layer as its sampling engine wants it; G = 4 H gates in torch's order i, f, g, o.
+
+    Attributes:
+        input_VG: Each token's part of the gates' inputs, with both biases: no product is left to do.
+        joint_HN: ``[W_hh.T, W_out.T]``, N = G + V: the next gates' inputs and the logits in one product.
+        head_bias_V: Of the logits.
+    """
+
+    input_VG: NDArray[np.float32]
+    joint_HN: Tensor
+    head_bias_V: NDArray[np.float32]
 
 
 class LanguageModel(nn.Module, ABC):
@@ -62,6 +79,10 @@ class LanguageModel(nn.Module, ABC):
         """One frame of `forward`, for sampling: ``logits_BV`` and the state to carry on."""
         logits_B1V, state = self(tokens_B[:, None], state)
         return logits_B1V[:, 0], state
+
+    def gated_tables(self) -> GatedTables | None:
+        """The tables of an LSTM of one layer; None for every other model."""
+        return None
 
     @property
     def n_parameters(self) -> int:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mdlm.cores import available_cores
 from mdlm.model.base import LanguageModel, check_at_least, fitting_threads
 from mdlm.progress import Progress, silent
+from mdlm.sampling.engines import CompiledEngine, Engine, TorchEngine
+from mdlm.sampling.uniforms import keys, uniforms
 from mdlm.trajectory import IntArray
+
+BLOCK = 256  # frames between two reports
 
 
 @dataclass(frozen=True)
@@ -24,17 +30,22 @@ class Sampling:
         chain_length: Tokens sampled per chain, the prompt not among them.
         prompt_length: Held-out tokens each chain continues; shorter where held-out pieces are shorter.
         sampling_temperature: Divides the logits; 1 samples the model itself.
+        engine: ``compiled`` (an LSTM of one layer on a CPU), ``torch`` (any model, any device), or ``auto``: compiled
+            where possible. Both draw with the same random numbers and differ by the rounding of the logits.
     """
 
     n_chains: int
     chain_length: int
     prompt_length: int
     sampling_temperature: float
+    engine: Literal["auto", "compiled", "torch"] = "auto"
 
     def __post_init__(self) -> None:
         check_at_least(1, n_chains=self.n_chains, chain_length=self.chain_length, prompt_length=self.prompt_length)
         if not self.sampling_temperature > 0:
             raise ValueError(f"sampling_temperature ({self.sampling_temperature:g}) must be above 0")
+        if self.engine not in get_args(get_type_hints(Sampling)["engine"]):
+            raise ValueError(f"engine ({self.engine}) must be one of auto, compiled, torch")
 
     def draw(
         self, model: LanguageModel, held_out: Sequence[IntArray], seed: int, progress: Progress = silent
@@ -49,38 +60,34 @@ class Sampling:
         """
         rng = np.random.default_rng(seed)
         prompts_BT = torch.from_numpy(prompts(held_out, self.n_chains, self.prompt_length, rng))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         start = time.perf_counter()
         with fitting_threads(model):
-            chains = self._continue(model, prompts_BT, generator, progress)
+            chains = self._continue(model.eval(), prompts_BT, int(rng.integers(2**62)), progress)
         seconds = time.perf_counter() - start
         return Sampled(chains, prompts_BT.numpy(), seconds, chains.size / seconds)
 
     @torch.inference_mode()
-    def _continue(
-        self, model: LanguageModel, prompts_BT: Tensor, generator: torch.Generator, progress: Progress
-    ) -> IntArray:
-        model.eval()
-        device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
-        chains_BT = torch.empty(self.n_chains, self.chain_length, dtype=_smallest_integer(model.n_states))
-        logits_BTV, state = model(prompts_BT.to(device), model.initial_state(self.n_chains))
-        logits_BV = logits_BTV[:, -1]
-        block = 256  # uniforms per draw, and frames between two reports
+    def _continue(self, model: LanguageModel, prompts_BT: Tensor, seed: int, progress: Progress) -> IntArray:
+        engine = self._engine(model, prompts_BT)
+        chain_keys = keys(seed, self.n_chains)
+        chains_BT = np.empty((self.n_chains, self.chain_length), _smallest_integer(model.n_states))
         start = time.perf_counter()
-        for first in range(0, self.chain_length, block):
-            n_frames = min(block, self.chain_length - first)
-            uniform_TB = torch.rand(n_frames, self.n_chains, dtype=torch.float64, generator=generator)
-            uniform_TB = uniform_TB.to(device)
-            tokens_BT = torch.empty(self.n_chains, n_frames, dtype=torch.int64, device=device)
-            for frame in range(n_frames):
-                tokens_B = inverse_cdf(logits_BV / self.sampling_temperature, uniform_TB[frame])
-                tokens_BT[:, frame] = tokens_B
-                logits_BV, state = model.step(tokens_B, state)
-            chains_BT[:, first : first + n_frames] = tokens_BT
+        for first in range(0, self.chain_length, BLOCK):
+            n_frames = min(BLOCK, self.chain_length - first)
+            engine.advance(uniforms(chain_keys, first, n_frames), chains_BT[:, first : first + n_frames])
             drawn = (first + n_frames) * self.n_chains
             rate = drawn / (time.perf_counter() - start)
             progress(drawn, self.n_chains * self.chain_length, f"{rate / 1e3:.0f} k tokens/s")
-        return chains_BT.numpy()
+        return chains_BT
+
+    def _engine(self, model: LanguageModel, prompts_BT: Tensor) -> Engine:
+        """The compiled engine where it can be had and was not declined."""
+        tables = model.gated_tables() if model.forbidden_VV.device.type == "cpu" else None
+        if self.engine == "compiled" and tables is None:
+            raise ValueError("engine (compiled) needs an LSTM of one layer on a CPU; take auto or torch")
+        if self.engine == "torch" or tables is None:
+            return TorchEngine(model, prompts_BT, self.sampling_temperature)
+        return CompiledEngine(model, tables, prompts_BT, self.sampling_temperature, n_threads=available_cores())
 
 
 @dataclass(frozen=True)
@@ -100,25 +107,6 @@ class Sampled:
     tokens_per_second: float
 
 
-def inverse_cdf(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """Draw one state per row by inverting its cumulative distribution.
-
-    In double precision: in single precision a probability of 1e-6 is resolved to a few percent only, and rare
-    events are the point. A state of probability zero is never drawn, whatever the rounding.
-
-    Args:
-        logits_BV: Unnormalised log probabilities; ``-inf`` forbids a state.
-        uniform_B: Uniform in [0, 1), double precision.
-
-    Returns:
-        States, shape (B,).
-    """
-    cumulative_BV = torch.softmax(logits_BV.double(), dim=-1).cumsum(dim=-1)
-    total_B = cumulative_BV[:, -1]
-    below_B = torch.minimum(uniform_B * total_B, torch.nextafter(total_B, torch.zeros_like(total_B)))
-    return (cumulative_BV <= below_B[:, None]).sum(dim=-1)
-
-
 def prompts(pieces: Sequence[IntArray], n_prompts: int, length: int, rng: np.random.Generator) -> IntArray:
     """Cut prompts from pieces, every possible start equally likely, never across a boundary.
 
@@ -135,6 +123,6 @@ def prompts(pieces: Sequence[IntArray], n_prompts: int, length: int, rng: np.ran
     return np.stack(cut).astype(np.int64)
 
 
-def _smallest_integer(n_states: int) -> torch.dtype:
+def _smallest_integer(n_states: int) -> type[np.integer]:
     """A dtype that holds every state, so that 1e9 tokens of few states take 1 GB."""
-    return torch.uint8 if n_states <= 256 else torch.int32
+    return np.uint8 if n_states <= 256 else np.int32

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mdlm.cores import available_cores
 from mdlm.progress import Progress, silent
 from mdlm.system.base import System
 from mdlm.trajectory import FloatArray, Header, Trajectory
@@ -116,13 +116,6 @@ def run_walkers(
     finally:
         pool.shutdown(cancel_futures=True)
     return tuple(walker.frames for walker in walkers)
-
-
-def available_cores() -> int:
-    """Cores this process may use, which on a shared machine are fewer than it has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from mdlm.model.base import LanguageModel
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
 from mdlm.model.transformer import TransformerConfig
-from mdlm.sampling.sampling import Sampling, inverse_cdf, prompts
+from mdlm.sampling.engines import inverse_cdf
+from mdlm.sampling.sampling import Sampling, prompts
 
 PROMPTS = [np.array([0, 1, 0, 1, 0, 1])]
 TWO_STATES = np.array([[0.9, 0.1], [0.3, 0.7]])
