@@ -9,7 +9,7 @@ import numpy as np
 
 from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
 from mdlm.report.run_folder import write_atomically
-from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH
+from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH, logarithmic
 from mdlm.trajectory import IntArray
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _timescales(figure: Figure, outcome: Outcome) -> None:
         axes.axhline(c.markov_timescales[0], color=MARKOV, linewidth=1, linestyle=":", label=label)
     axes.axvline(c.lag_time, color="0.7", linewidth=0.8, zorder=0)
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    logarithmic(axes, c.data_curve.timescales, c.sampled_curve.timescales)
     axes.set_xlabel(f"lag ({c.time_unit}); judged at the grey line")
     axes.set_ylabel(f"implied timescales t2, t3, ... ({c.time_unit})")
     axes.legend(fontsize=7)
@@ -149,7 +149,7 @@ def _training(figure: Figure, outcome: Outcome) -> None:
     entropy = outcome.comparison.markov_entropy_rate
     axes.axhline(entropy, color=MARKOV, linestyle=":", linewidth=1, label="Markov entropy rate")
     axes.axvline(outcome.fitted.best_epoch, color="0.7", linewidth=0.8, zorder=0)
-    axes.set_yscale("log")  # the first epoch is far above the others
+    logarithmic(axes, np.array([e.train_nll for e in history]))  # the first epoch is far above the others
     axes.set_xlabel("epoch; the grey line marks the model kept")
     axes.set_ylabel("negative log-likelihood (nats/token)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

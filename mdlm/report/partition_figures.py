@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdlm.report.style import DATA, MODEL, TRUTH
+from mdlm.report.style import DATA, MODEL, TRUTH, logarithmic
 from mdlm.trajectory import FloatArray, Trajectory
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _timescales(axes: Axes, diagnosis: Diagnosis, lag_time: float, token_time: f
     for time in (token_time, lag_time):
         axes.axvline(time, color="0.7", linewidth=0.8, zorder=0)
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    logarithmic(axes, diagnosis.timescales)
     axes.set_xlabel(f"lag ({diagnosis.time_unit}); grey: one token, judged lag")
     axes.set_ylabel(f"timescales of the partition ({diagnosis.time_unit})")
 
