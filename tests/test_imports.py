@@ -16,6 +16,7 @@ ALLOWED = {
     "progress": set(),
     "errors": set(),
     "cores": set(),
+    "data": set(),
     "fingerprint": set(),
     "build": set(),
     "packing": set(),
@@ -23,7 +24,7 @@ ALLOWED = {
     "store": {"", "cache", "fingerprint", "packing"},
     "tracking": BASIS,
     # the parts: themselves, the basis, and at most another part's base
-    "system": BASIS,
+    "system": BASIS | {"data"},
     "features": BASIS,
     # a partition may come from a Markov state model: of kinetics, the functions that make one of counts
     "partition": BASIS | {"kinetics.counts", "kinetics.msm", "kinetics.timescales"},
