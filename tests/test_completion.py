@@ -34,7 +34,7 @@ def complete(line, cwd):
         ("mdlm cache ", ["list", "prune", "--directory"]),
         ("mdlm cache list ", ["--directory"]),
         ("mdlm cache prune --o", ["--older-than"]),
-        ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing"]),
+        ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing", "macrostates"]),
         ("mdlm cache prune --all --stage p", ["partition"]),
         ("mdlm train stri", ["stride="]),
         ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
