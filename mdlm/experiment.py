@@ -36,7 +36,10 @@ from mdlm.tracking import Tracking
 from mdlm.training.training import Fitted, Training, refuse_other
 from mdlm.trajectory import Dtraj, Split, Trajectory, split_pieces
 
-JUDGEMENT = ("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
+JUDGEMENT = (
+    *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
+    *("system.lag_time", "system.directory", "system.n_processes"),
+)
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
 
 
@@ -247,7 +250,9 @@ class Experiment:
             with bar(f"simulating {name}") as progress:
                 return self.system.trajectories(progress).check()
 
-        return Store(self.cache_dir).trajectory(name, identity, compute)
+        trajectories = Store(self.cache_dir).trajectory(name, identity, compute)
+        self.system.tidy()
+        return trajectories
 
     def _train(self, tokens: Split[Tokens], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
         identity = self._identity(parameters)

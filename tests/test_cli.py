@@ -45,12 +45,20 @@ def my_conf(tmp_path):
 def test_help_lists_the_commands(words, mdlm, tmp_path):
     ended = mdlm(*words, cwd=tmp_path)
     assert ended.code == 0
-    for command in ("train", "ui", "completion"):
+    for command in ("train", "simulate", "ui", "completion"):
         assert f"\n  {command} " in ended.out
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["train", "--help"], ["completion", "bash"], ["completion", "--words", "tr"]]
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["simulate", "--help"],
+        ["completion", "bash"],
+        ["completion", "--words", "tr"],
+    ],
 )
 def test_answers_about_itself_import_nothing_heavy(words, mdlm_process, tmp_path):
     ended = mdlm_process(*words, code=LOADED, cwd=tmp_path)

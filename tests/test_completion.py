@@ -28,13 +28,14 @@ def complete(line, cwd):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("mdlm ", ["train", "ui", "completion", "--help", "--version"]),
+        ("mdlm ", ["train", "simulate", "ui", "completion", "--help", "--version"]),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm train stri", ["stride="]),
         ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
         ("mdlm train stride=2 model=tr", ["transformer"]),
         ("mdlm train model.hid", ["model.hidden="]),
+        ("mdlm simulate system=ch", ["chain"]),
         ("mdlm train nonsense.", []),
         ("mdlm nonsense ", []),
     ],

@@ -20,7 +20,7 @@ ALLOWED = {
     "store": BASIS | {"fingerprint"},
     "tracking": BASIS,
     # the parts: themselves, the basis, and at most another part's base
-    "system": BASIS,
+    "system": BASIS | {"fingerprint"},  # a long simulation names what it keeps to go on after a kill
     "features": BASIS,
     # a partition may come from a Markov state model: of kinetics, the functions that make one of counts
     "partition": BASIS | {"kinetics.counts", "kinetics.msm", "kinetics.timescales"},
