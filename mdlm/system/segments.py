@@ -123,6 +123,8 @@ class Segments:
 def simulate(segments: Segments, dynamics: Dynamics, frame_time: float, n_processes: int, progress: Progress) -> None:
     """Make every segment that is not there yet.
 
+    More than one process are started afresh, so a script that calls this needs its ``if __name__ == "__main__":``.
+
     Args:
         segments: Which.
         dynamics: How the molecule moves.

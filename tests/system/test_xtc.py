@@ -54,7 +54,7 @@ def test_a_file_that_was_not_written_whole_does_not_stay(topology, pieces, tmp_p
                 file.truncate(200)
 
     monkeypatch.setattr(mdtraj.Trajectory, "save", cut)
-    with pytest.raises(OSError, match="cannot be written whole|is not what was written") as raised:
+    with pytest.raises(OSError, match=r"cannot be written whole|is not what was written") as raised:
         write_trajectories(tmp_path, topology, pieces, FRAME_TIME)
     assert raised.value.errno == errno.EIO
     assert raised.value.filename.endswith("trajectory-000.xtc")
