@@ -25,7 +25,8 @@ class AlanineDipeptide(System):
     """Independent trajectories of ACE-ALA-NME: amber99sb-ildn, OBC2 implicit solvent, heavy hydrogens.
 
     Every trajectory starts from the same minimised conformation with velocities and a heat bath of its own, and is
-    equilibrated before its first frame: after 200 ps at 450 K, phi (74 ps) has forgotten all but 7 % of where it began.
+    equilibrated before its first frame: after 200 ps at 450 K, phi (75 to 100 ps) has forgotten nine tenths of where it
+    began, psi (7 ps) everything.
     Each trajectory is simulated in segments; a finished one is on disk, and a killed simulation goes on with the same
     bits. The whole is also written for other programs: ``trajectory-000.xtc`` ... and ``topology.pdb``, in a folder of
     ``directory`` that is named after the fields.
