@@ -19,6 +19,8 @@ from mdlm import __version__, cli_help
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from mdlm.experiment import Experiment
+
 PACKAGE = Path(__file__).parent
 
 
@@ -76,6 +78,23 @@ def train(words: Sequence[str]) -> None:
     if any(word in ("--help", "-h") for word in words):
         print(cli_help.train(conf_directory(), cli_help.user_conf(words)))
         return
+    _with_hydra("train", words, _train_one)
+
+
+def simulate(words: Sequence[str]) -> None:
+    """Make only the trajectories of a run and keep them in the cache."""
+    from mdlm.cli_simulate import USAGE, WITHOUT_FOLDER
+
+    if any(word in ("--help", "-h") for word in words):
+        print(USAGE.rstrip())
+        return
+    _with_hydra("simulate", words, _simulate_one, WITHOUT_FOLDER)
+
+
+def _with_hydra(
+    command: str, words: Sequence[str], task: Callable[[DictConfig], None], settings: Sequence[str] = ()
+) -> None:
+    """Let Hydra compose the configuration and hand it to a task, once or, with ``-m``, for each combination."""
     if "--version" in words:
         print(f"mdlm {__version__}")
         return
@@ -85,11 +104,11 @@ def train(words: Sequence[str]) -> None:
     options, overrides = cli_help.parsed(words)
     import hydra
 
-    sys.argv = ["mdlm train", *options, *overrides]
+    sys.argv = [f"mdlm {command}", *options, *settings, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed by Hydra
     decorate = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="config")
     try:
-        decorate(_run_one)()
+        decorate(task)()
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
@@ -100,13 +119,32 @@ def train(words: Sequence[str]) -> None:
         fail(_failed[0])
 
 
-def _run_one(config: DictConfig) -> None:
-    """One run of `mdlm train`, in the folder Hydra made for it; of several, one that fails does not stop the others."""
+def _train_one(config: DictConfig) -> None:
+    """One run of `mdlm train`, in the folder Hydra made for it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    def run(experiment: Experiment, plain: dict[str, Any]) -> None:
+        from mdlm.report.table import show
+
+        show(experiment.run(Path(HydraConfig.get().runtime.output_dir), plain))
+
+    _one(config, run)
+
+
+def _simulate_one(config: DictConfig) -> None:
+    """One system of `mdlm simulate`."""
+    from mdlm.cli_simulate import report
+
+    _one(config, lambda experiment, plain: print(report(experiment)))
+
+
+def _one(config: DictConfig, run: Callable[[Experiment, dict[str, Any]], None]) -> None:
+    """Build the experiment and run it; of several, one that fails does not stop the others."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     try:
-        _run(config)
+        run(*_built(config))
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
@@ -120,21 +158,19 @@ def _run_one(config: DictConfig) -> None:
         _failed.append(message)
 
 
-def _run(config: DictConfig) -> None:
+def _built(config: DictConfig) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment a configuration describes, and the configuration in plain Python."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    runtime = HydraConfig.get().runtime
-    found = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
+    found = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
     theirs = [directory for directory in found if directory != conf_directory()]
     sys.path += [str(directory) for directory in theirs if str(directory) not in sys.path]
     user_modules = {file.stem for directory in theirs for file in directory.glob("*.py")}
     from mdlm.build import build
-    from mdlm.report.table import show
 
-    experiment = build(plain, trusted={"mdlm", *user_modules})
-    show(experiment.run(Path(runtime.output_dir), plain))
+    return build(plain, trusted={"mdlm", *user_modules}), plain
 
 
 def ui(words: Sequence[str]) -> None:
@@ -186,6 +222,7 @@ def completion(words: Sequence[str]) -> None:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
+    "simulate": simulate,
     "ui": ui,
     "cache": cache,
     "completion": completion,

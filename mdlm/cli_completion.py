@@ -52,7 +52,7 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = [*commands, "--help", "--version"]
     elif words[0] == "completion":
         found = list(SCRIPTS)
-    elif words[0] == "train":
+    elif words[0] in ("train", "simulate"):
         found = _overrides(typed, conf)
     elif words[0] == "cache":
         found = _cache(words[1:-1])

@@ -36,7 +36,10 @@ from mdlm.tracking import Tracking
 from mdlm.training.training import Fitted, Training, refuse_other
 from mdlm.trajectory import Dtraj, Split, split_pieces
 
-JUDGEMENT = ("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "system.lag_time", "training.device")
+JUDGEMENT = (
+    *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
+    *("system.lag_time", "system.directory", "system.n_processes"),
+)
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
 
 

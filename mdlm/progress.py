@@ -55,7 +55,10 @@ def bar(description: str) -> Iterator[Progress]:
 
 
 class _Lines:
-    """A log line at most every ten seconds, so that a cluster job's log stays readable."""
+    """A log line at most every ten seconds, so that a cluster job's log stays readable.
+
+    A note before anything is done says what is ahead, and is shown at once.
+    """
 
     interval_s = 10.0
 
@@ -65,7 +68,8 @@ class _Lines:
 
     def __call__(self, done: float, total: float, note: str = "") -> None:
         now = time.monotonic()
-        if now - self.last < self.interval_s:
+        announced = done == 0 and note
+        if now - self.last < self.interval_s and not announced:
             return
         self.last = now
         print(f"{self.description}: {100 * done / total:.0f} % {note}", file=sys.stderr, flush=True)

@@ -57,7 +57,10 @@ class Stages:
             with bar(f"simulating {_name(self.system)}") as progress:
                 return self.system.trajectories(progress).check()
 
-        return self._result("trajectories", self.system, compute)
+        found = self._result("trajectories", self.system, compute)
+        if self._store.path("trajectories", _name(self.system), self._identities["trajectories"]).exists():
+            self.system.tidy()
+        return found
 
     @cached_property
     def parts(self) -> Split[Trajectory]:

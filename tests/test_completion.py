@@ -28,7 +28,7 @@ def complete(line, cwd):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("mdlm ", ["train", "ui", "cache", "completion", "--help", "--version"]),
+        ("mdlm ", ["train", "simulate", "ui", "cache", "completion", "--help", "--version"]),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm cache ", ["list", "prune", "--directory"]),
@@ -40,6 +40,7 @@ def complete(line, cwd):
         ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
         ("mdlm train stride=2 model=tr", ["transformer"]),
         ("mdlm train model.hid", ["model.hidden="]),
+        ("mdlm simulate system=ch", ["chain"]),
         ("mdlm train nonsense.", []),
         ("mdlm nonsense ", []),
     ],

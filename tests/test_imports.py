@@ -24,7 +24,7 @@ ALLOWED = {
     "store": {"", "cache", "fingerprint", "packing"},
     "tracking": BASIS,
     # the parts: themselves, the basis, and at most another part's base
-    "system": BASIS | {"data"},
+    "system": BASIS | {"data", "fingerprint"},  # a long simulation names what it keeps to go on after a kill
     "features": BASIS,
     # a partition may come from a Markov state model: of kinetics, the functions that make one of counts
     "partition": BASIS | {"kinetics.counts", "kinetics.msm", "kinetics.timescales"},

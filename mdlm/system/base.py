@@ -49,6 +49,9 @@ class System(ABC):
     def trajectories(self, progress: Progress = silent) -> Trajectory:
         """Simulate or read the trajectories; the same fields give the same bits on every call."""
 
+    def tidy(self) -> None:  # noqa: B027 -- most systems keep nothing
+        """Remove what was only kept to go on after a kill; called when the trajectories are in the cache."""
+
     def truth(self) -> Truth | None:
         """The known kinetics for exactly these parameters, or None."""
         return None
