@@ -105,19 +105,19 @@ def prune(directory: Path, unwanted: Callable[[Entry], bool], dry_run: bool = Fa
     """
     gone: list[Entry] = []
     in_use: list[Entry] = []
+    leftovers: list[Path] = []
+    abandoned = list(_matching(directory, _LEFTOVER))
     for entry in filter(unwanted, entries(directory)):
-        with _held(entry.path) as is_ours:
+        with _held(entry.path, dry_run) as is_ours:
             if is_ours and not dry_run:
                 entry.path.unlink(missing_ok=True)
         (gone if is_ours else in_use).append(entry)
-    leftovers = []
-    for path, name in _matching(directory, _LEFTOVER):
-        with _held(directory / f"{name['stem']}.safetensors") as is_ours:
+    for path, name in abandoned:
+        with _held(directory / f"{name['stem']}.safetensors", dry_run) as is_ours:
             if is_ours:
                 leftovers.append(path)
-                if not dry_run:
-                    with suppress(PermissionError):  # a lock that is held cannot be deleted on Windows
-                        path.unlink(missing_ok=True)
+                if not dry_run and path.suffix != ".lock":  # which goes with the holding of it
+                    path.unlink(missing_ok=True)
     return Pruned(gone, in_use, leftovers)
 
 
@@ -146,11 +146,15 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _held(result: Path) -> Iterator[bool]:
-    """Hold the lock of a result; whether that went."""
+def _held(result: Path, dry_run: bool) -> Iterator[bool]:
+    """Hold the lock of a result and delete it before letting go; whether that went.
+
+    Without the lock nothing is deleted, not even where nobody seems to hold it: a run may take it in between. A
+    rehearsal makes no lock.
+    """
     from filelock import FileLock, Timeout
 
-    if not lock_file(result).exists():  # nobody holds it, and asking for it would make it
+    if dry_run and not lock_file(result).exists():
         yield True
         return
     lock = FileLock(lock_file(result))
@@ -161,5 +165,8 @@ def _held(result: Path) -> Iterator[bool]:
         return
     try:
         yield True
+        if not dry_run:
+            with suppress(PermissionError):  # a lock that is held cannot be deleted on Windows
+                lock_file(result).unlink(missing_ok=True)
     finally:
         lock.release()

@@ -15,12 +15,12 @@ from mdlm.cache import STAGES, Entry, Pruned, entries, prune
 ACTIONS = ("list", "prune")
 WIDTH = 110
 SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 List or delete the finished stages that `mdlm train` keeps.
 
-A run keeps the result of each stage (trajectories, features, partition, recrossing) in one file, named by the hash
-of all that decided it: settings, code and every stage before. The next run with the same settings up to there reads
-it. Nothing is lost for good by deleting: what is missing is computed again.
+A run keeps the result of each stage ({", ".join(STAGES)}) in one file,
+named by the hash of all that decided it: settings, code and every stage before. The next run with the same settings
+up to there reads it. Nothing is lost for good by deleting: what is missing is computed again.
 """
 EXAMPLES = """\
 prune deletes damaged files and what killed runs left behind, whatever else is asked for; never a result that a run

@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors.numpy import save_file
 
-from mdlm.cache import entries
+from mdlm.cache import entries, prune
 from mdlm.store import Store
 
 LOADED = "import sys; from mdlm.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
@@ -117,6 +118,25 @@ def test_a_result_that_a_process_holds_stays_with_its_files(mdlm, filled):
     assert "deleted 3 results" in ended.out
     assert re.search(r"^left 1 result, .* kB, that a running process holds$", ended.out, re.MULTILINE)
     assert mdlm("cache", "prune", "--all", cwd=filled).code == 0
+    assert list(cache(filled).iterdir()) == []
+
+
+def test_nothing_is_deleted_without_its_lock(filled, monkeypatch):
+    """A lock that was free a moment ago may be a run's by now, and two runs must never hold one result."""
+    (cache(filled) / ".partition-pcca-0123456789abcdef0123.safetensors.9.tmp").touch()
+    (cache(filled) / "features-tica-0123456789abcdef0123.lock").touch()
+    deleted, original = [], Path.unlink
+
+    def unlink(path, missing_ok=False):
+        stem = path.name.removeprefix(".").partition(".")[0]
+        with pytest.raises(Timeout):
+            FileLock(cache(filled) / f"{stem}.lock", timeout=0).acquire()
+        deleted.append(path)
+        original(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    prune(cache(filled), lambda entry: True)
+    assert {path.suffix for path in deleted} == {".safetensors", ".tmp", ".lock"}
     assert list(cache(filled).iterdir()) == []
 
 
