@@ -37,8 +37,11 @@ def complete(line, cwd):
         ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing", "macrostates"]),
         ("mdlm cache prune --all --stage p", ["partition"]),
         ("mdlm train stri", ["stride="]),
-        ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
-        ("mdlm train stride=2 model=tr", ["transformer"]),
+        (
+            "mdlm train recrossing=co",
+            ["core_set", "core_set_density", "core_set_membership", "coring"],
+        ),  # bash replaces what follows the equals sign
+        ("mdlm train stride=2 model=lstm_t", ["lstm_tsai2020"]),
         ("mdlm train model.hid", ["model.hidden="]),
         ("mdlm simulate system=ch", ["chain"]),
         ("mdlm train nonsense.", []),

@@ -6,8 +6,10 @@ import torch
 from torch.testing import assert_close
 
 from mdlm.model.base import CountedModel, detached, fitting_threads, full_precision, masked
+from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
+from mdlm.model.semi_markov import SemiMarkovConfig
 from mdlm.model.transformer import TransformerConfig
 
 N_STATES, N_CHAINS, N_FRAMES = 5, 4, 40
@@ -18,6 +20,9 @@ MODELS = {
     "transformer of one layer": TransformerConfig(width=8, heads=2, layers=1, window=6, dropout=0.0),
     "transformer of three layers": TransformerConfig(width=8, heads=2, layers=3, window=6, dropout=0.5),
     "shortest window": TransformerConfig(width=4, heads=1, layers=2, window=2, dropout=0.0),
+    "gru of one layer": GRUConfig(embedding=4, hidden=8, layers=1, dropout=0.0),
+    "gru of two layers": GRUConfig(embedding=4, hidden=8, layers=2, dropout=0.5),
+    "semi-markov": SemiMarkovConfig(exact_ages=3, growth=1.5),
     "markov of order 1": MarkovConfig(order=1),
     "markov of order 2": MarkovConfig(order=2),
     "markov of order 3": MarkovConfig(order=3),

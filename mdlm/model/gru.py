@@ -1,0 +1,64 @@
+"""Gated recurrent units: embedding, stacked GRU layers, linear head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mdlm.model.base import (
+    LanguageModel,
+    ModelConfig,
+    State,
+    check_at_least,
+    check_probability,
+    full_precision,
+)
+
+
+@dataclass(frozen=True)
+class GRUConfig(ModelConfig):
+    """Hyper-parameters of `GRU`.
+
+    Attributes:
+        embedding: Width of the learned vector of each state.
+        hidden: Units per layer.
+        layers: Stacked GRU layers.
+        dropout: Between layers while training; needs two layers or more to act.
+    """
+
+    embedding: int
+    hidden: int
+    layers: int
+    dropout: float
+
+    def __post_init__(self) -> None:
+        check_at_least(1, embedding=self.embedding, hidden=self.hidden, layers=self.layers)
+        check_probability(dropout=self.dropout)
+        if self.dropout and self.layers == 1:
+            raise ValueError(f"dropout ({self.dropout:g}) acts between layers, so layers (1) must be at least 2")
+
+    def build(self, n_states: int) -> GRU:
+        """A GRU over ``n_states`` states."""
+        return GRU(self, n_states)
+
+
+class GRU(LanguageModel):
+    """Cho et al., EMNLP 2014: one gate and one kind of memory less than an LSTM, so three quarters of its work."""
+
+    def __init__(self, config: GRUConfig, n_states: int) -> None:
+        super().__init__(n_states)
+        self.config = config
+        self.embedding = nn.Embedding(n_states, config.embedding)
+        self.gru = nn.GRU(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)
+        self.head = nn.Linear(config.hidden, n_states)
+
+    def initial_state(self, n_chains: int) -> State:
+        """Hidden values of shape (L, B, H)."""
+        return (self.head.weight.new_zeros(self.config.layers, n_chains, self.config.hidden),)
+
+    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See `LanguageModel.forward`."""
+        (hidden,) = state or self.initial_state(len(tokens_BT))
+        x_BTH, hidden = self.gru(self.embedding(tokens_BT), hidden)
+        return self.allowed(full_precision(self.head, x_BTH), tokens_BT), (hidden,)
