@@ -51,11 +51,10 @@ class Entry:
     def read(self) -> FloatArray:
         """All its values; those of a npy file stay on the disk until they are looked at."""
         try:
-            loaded = np.load(self.path, mmap_mode="r", allow_pickle=False)
             if self.name is None:
-                return np.asarray(loaded)
-            with loaded:
-                return np.asarray(loaded[self.name])
+                return np.asarray(np.lib.format.open_memmap(self.path, mode="r"))
+            with self.path.open("rb") as file:
+                return np.asarray(np.load(file, allow_pickle=False)[self.name])
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"path: {self} cannot be read: {error}") from error
 
@@ -148,7 +147,7 @@ def _entries_of(path: Path) -> Iterator[Entry]:
     """The arrays of one file, by their heads alone."""
     try:
         if path.suffix == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(path, mode="r")
             yield Entry(path, None, array.shape, array.dtype.kind)
         elif path.suffix == ".npz":
             with zipfile.ZipFile(path) as archive:

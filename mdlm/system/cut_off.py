@@ -38,12 +38,16 @@ def _check_promise(path: Path, n_frames: int) -> None:
 
 def _xtc_length(head: bytes) -> int:
     """Bytes of a frame, by its first 92; up to nine atoms are not compressed."""
+    n_atoms: int
+    n_bytes: int
     n_atoms, n_bytes = struct.unpack(">4xi80xi", head)
     return 92 + -(-n_bytes // 4) * 4 if n_atoms > 9 else 56 + 12 * n_atoms
 
 
 def _trr_length(head: bytes) -> int:
     """Bytes of a frame, by its first 92: a head with two real numbers, then the blocks whose sizes it gives."""
+    sizes: list[int]
+    n_atoms: int
     *sizes, n_atoms = struct.unpack(">24x11i24x", head)
     real = 8 if 24 * n_atoms in sizes[7:] else 4  # bytes of a number; positions, velocities or forces are there
     return 76 + 2 * real + sum(sizes)

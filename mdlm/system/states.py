@@ -19,7 +19,7 @@ from mdlm.trajectory import FloatArray, Header, IntArray, Trajectory
 log = logging.getLogger(__name__)
 
 UNASSIGNED = -1
-WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
+WHOLE_NUMBER = re.compile(r"-?\d{1,18}")  # of int64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +94,10 @@ def _sequences(path: Path) -> Iterator[IntArray]:
         yield _of_text(path)
         return
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {str(path): loaded}
-        if path.suffix == ".npz":
-            with loaded:
-                arrays = {f"{path}[{name}]": loaded[name] for name in loaded.files}
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            single = isinstance(loaded, np.ndarray)
+            arrays = {str(path): loaded} if single else {f"{path}[{name}]": loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"path: {path} cannot be read: {error}") from error
     for name, array in arrays.items():
