@@ -18,7 +18,7 @@ from mdlm import __version__
 from mdlm.build import flat
 from mdlm.errors import named
 from mdlm.features.base import Features
-from mdlm.fingerprint import code_version, git_commit
+from mdlm.fingerprint import code_version, digest, git_commit
 from mdlm.kinetics.compare import Kinetics
 from mdlm.kinetics.comparison import Comparison
 from mdlm.kinetics.diagnosis import Diagnosis, diagnose
@@ -121,7 +121,8 @@ class Experiment:
 
     def check(self) -> None:
         """Raise `ValueError` for whatever can be known to fail before the first second of compute."""
-        header = self.system.header
+        with named("system"):
+            header = self.system.header
         shortest = min(header.lengths)
         if not 1 <= self.stride < shortest:
             raise ValueError(
@@ -236,7 +237,7 @@ class Experiment:
     def _identity(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What the trained model depends on."""
         identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
-        return identity | {"code": code_version(type(self.system))}
+        return identity | {"code": code_version(type(self.system)), "data": digest(self.system.identity())}
 
     def _sample(self, fitted: Fitted, held_out: Tokens, frames_per_token: float) -> Sampled:
         """As many tokens as make chains of the wanted number of frames."""

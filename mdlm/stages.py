@@ -9,6 +9,7 @@ from functools import cached_property
 from inspect import getmro
 from typing import Any, TypeVar
 
+from mdlm.errors import named
 from mdlm.features.base import Features, FittedFeatures, SelectedColumns
 from mdlm.fingerprint import code_version, digest, part_identity
 from mdlm.macrostates.base import Lumping, Macrostates
@@ -54,7 +55,7 @@ class Stages:
         """The system's trajectories."""
 
         def compute() -> Trajectory:
-            with bar(f"simulating {_name(self.system)}") as progress:
+            with bar(f"trajectories of {_name(self.system)}") as progress, named("system"):
                 return self.system.trajectories(progress).check()
 
         found = self._result("trajectories", self.system, compute)

@@ -399,7 +399,7 @@ def test_no_bar_is_shown_inside_another(stages, monkeypatch):
     monkeypatch.setattr(module, "bar", bar)
     assert stages().effect
     name = __name__
-    assert shown == [f"{doing} {name}" for doing in ("simulating", "describing:", "partitioning:", "treating:")]
+    assert shown == [f"{doing} {name}" for doing in ("trajectories of", "describing:", "partitioning:", "treating:")]
     shown.clear()
     everything(stages())
     assert shown == []
