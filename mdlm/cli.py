@@ -208,6 +208,18 @@ def cache(words: Sequence[str]) -> None:
         fail(f"{error.filename or 'the cache'}: {error.strerror or error}")
 
 
+def export(words: Sequence[str]) -> None:
+    """Write a sampled chain as a movie of training frames."""
+    from mdlm import cli_export
+
+    try:
+        cli_export.run(words)
+    except Exception as error:
+        if os.environ.get("MDLM_DEBUG"):
+            raise
+        fail(_in_one_line(error))
+
+
 def completion(words: Sequence[str]) -> None:
     """Print a script that completes commands, groups, options and fields in bash, zsh or fish."""
     from mdlm import cli_completion
@@ -223,6 +235,7 @@ def completion(words: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "simulate": simulate,
+    "export": export,
     "ui": ui,
     "cache": cache,
     "completion": completion,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mdlm.cache import STAGES
+from mdlm.cli_export import FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 
 BASH = """\
@@ -54,11 +55,20 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = list(SCRIPTS)
     elif words[0] in ("train", "simulate"):
         found = _overrides(typed, conf)
+    elif words[0] == "export":
+        found = _export(typed)
     elif words[0] == "cache":
         found = _cache(words[1:-1])
     else:
         found = []
     return [word for word in found if word.startswith(typed)]
+
+
+def _export(typed: str) -> list[str]:
+    """Fields of `mdlm export`; after ``draw=`` its values."""
+    if typed.startswith("draw="):
+        return ["draw=nearest", "draw=random"]
+    return [*(f"{name}=" for name in FIELDS), "--config-dir"]
 
 
 def _cache(before: Sequence[str]) -> list[str]:

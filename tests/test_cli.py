@@ -46,14 +46,21 @@ def my_conf(tmp_path):
 def test_help_lists_the_commands(words, mdlm, tmp_path):
     ended = mdlm(*words, cwd=tmp_path)
     assert ended.code == 0
-    for command in ("train", "simulate", "ui", "cache", "completion"):
+    for command in ("train", "simulate", "export", "ui", "cache", "completion"):
         assert f"\n  {command} " in ended.out
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        *(["--help"], ["--version"], ["train", "--help"], ["simulate", "--help"], ["cache", "--help"]),
+        *(
+            ["--help"],
+            ["--version"],
+            ["train", "--help"],
+            ["simulate", "--help"],
+            ["export", "--help"],
+            ["cache", "--help"],
+        ),
         *(["completion", "bash"], ["completion", "--words", "tr"], ["completion", "--words", "cache", ""]),
     ],
 )

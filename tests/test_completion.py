@@ -28,9 +28,11 @@ def complete(line, cwd):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("mdlm ", ["train", "simulate", "ui", "cache", "completion", "--help", "--version"]),
+        ("mdlm ", ["train", "simulate", "export", "ui", "cache", "completion", "--help", "--version"]),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
+        ("mdlm export run=x fr", ["frames="]),
+        ("mdlm export draw=", ["nearest", "random"]),
         ("mdlm cache ", ["list", "prune", "--directory"]),
         ("mdlm cache list ", ["--directory"]),
         ("mdlm cache prune --o", ["--older-than"]),

@@ -53,6 +53,10 @@ ALLOWED = {
         "kinetics.diagnosis",
     },
     "report": BASIS | {"kinetics.comparison"},
+    "export": BASIS
+    | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
+    | {"partition.labels", "partition.metrics", "kinetics.estimate", "kinetics.events"}
+    | {"report.partition_figures", "report.run_folder", "report.style"},
 }
 """What each module, or each module of a package, may import of mdlm besides its own package; a dotted name is that
 one module. Modules not listed stand at the top: nothing listed imports them."""

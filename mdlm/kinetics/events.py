@@ -121,7 +121,17 @@ def slow_process_overlap(first: TransitionMatrix, second: TransitionMatrix, weig
 
 
 def count_slow_events(pieces: Iterable[IntArray], codes: IntArray, min_frames: int) -> int:
-    """Count the changes of side that last.
+    """Count the changes of side that last, in all pieces; see `slow_events`.
+
+    Example:
+        >>> count_slow_events([np.array([0, 0, 1, 0, 0, 1, 1, 1])], np.array([0, 1]), min_frames=2)
+        1
+    """
+    return sum(len(slow_events(piece, codes, min_frames)) for piece in pieces)
+
+
+def slow_events(piece: IntArray, codes: IntArray, min_frames: int) -> IntArray:
+    """Find the changes of side that last.
 
     A side is held where at least three quarters of a window of ``min_frames`` frames lie on it; an event is a
     hold of the other side than the hold before it in the same piece. Recrossings are no events, and neither is
@@ -130,22 +140,24 @@ def count_slow_events(pieces: Iterable[IntArray], codes: IntArray, min_frames: i
     neither interrupt a visit nor lengthen it.
 
     Args:
-        pieces: State sequences, each of shape ``(n_frames,)``.
+        piece: State sequence, shape ``(n_frames,)``.
         codes: Side of each state, 0, 1 or -1, shape ``(n_states,)``.
         min_frames: Length of the window; the lag.
 
     Returns:
-        Number of events in all pieces.
+        Of each event the first frame of the last window that holds the side left, and the frame after the first
+        window that holds the side entered: the crossing lies between them. Shape ``(n_events, 2)``.
 
     Example:
-        >>> count_slow_events([np.array([0, 0, 1, 0, 0, 1, 1, 1])], np.array([0, 1]), min_frames=2)
-        1
+        >>> slow_events(np.array([0, 0, 1, 0, 0, 1, 1, 1]), np.array([0, 1]), min_frames=2).tolist()
+        [[3, 7]]
     """
-    n_events = 0
-    for piece in pieces:
-        side = codes[piece]
-        ones = np.concatenate([[0], np.cumsum(side[side >= 0])])
-        in_window = ones[min_frames:] - ones[:-min_frames]
-        held = in_window[(in_window >= HOLD * min_frames) | (in_window <= (1 - HOLD) * min_frames)] > min_frames / 2
-        n_events += int(np.count_nonzero(held[1:] != held[:-1]))
-    return n_events
+    side = codes[piece]
+    on_a_side = np.flatnonzero(side >= 0)
+    ones = np.concatenate([[0], np.cumsum(side[on_a_side])])
+    in_window = ones[min_frames:] - ones[:-min_frames]
+    windows = np.flatnonzero((in_window >= HOLD * min_frames) | (in_window <= (1 - HOLD) * min_frames))
+    held = in_window[windows] > min_frames / 2
+    changes = np.flatnonzero(held[1:] != held[:-1])
+    first, last = windows[changes], windows[changes + 1] + min_frames - 1
+    return np.stack([on_a_side[first], on_a_side[last] + 1], axis=1)

@@ -66,11 +66,9 @@ def _timescales(axes: Axes, diagnosis: Diagnosis, lag_time: float, token_time: f
 
 def draw_landscape(figure: Figure, described: Trajectory, discretiser: Discretiser) -> None:
     """The borders of a partition of two features over their free energy in kT."""
-    low, high, surface = free_energy(described)
     axes = figure.subplots()
+    low, high = draw_free_energy(axes, described)
     extent = (low[0], high[0], low[1], high[1])
-    image = axes.imshow(np.ma.masked_invalid(surface.T), origin="lower", extent=extent, aspect="auto", cmap="viridis_r")
-    figure.colorbar(image, ax=axes, label="free energy (kT)")
     pixels = [np.linspace(low[axis], high[axis], N_PIXELS) for axis in (0, 1)]
     mesh = np.stack(np.meshgrid(*pixels, indexing="ij"), axis=-1).reshape(-1, 2)
     states = np.asarray(discretiser.states(mesh.astype(np.float32))).reshape(N_PIXELS, N_PIXELS)
@@ -83,9 +81,18 @@ def draw_landscape(figure: Figure, described: Trajectory, discretiser: Discretis
     axes.imshow(
         shown, origin="lower", extent=extent, aspect="auto", cmap="gray_r", vmin=0, vmax=1, interpolation="none"
     )
+    axes.set_title(f"{discretiser.n_states} states over the training data's free energy", loc="left", fontsize=9)
+
+
+def draw_free_energy(axes: Axes, described: Trajectory) -> tuple[FloatArray, FloatArray]:
+    """The free energy of two features as a coloured surface with its scale; returns its lower and upper corner."""
+    low, high, surface = free_energy(described)
+    extent = (low[0], high[0], low[1], high[1])
+    image = axes.imshow(np.ma.masked_invalid(surface.T), origin="lower", extent=extent, aspect="auto", cmap="viridis_r")
+    axes.figure.colorbar(image, ax=axes, label="free energy (kT)")
     axes.set_xlabel(described.columns[0])
     axes.set_ylabel(described.columns[1])
-    axes.set_title(f"{discretiser.n_states} states over the training data's free energy", loc="left", fontsize=9)
+    return low, high
 
 
 def free_energy(described: Trajectory) -> tuple[FloatArray, FloatArray, FloatArray]:

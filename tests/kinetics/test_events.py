@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mdlm.kinetics.events import SlowSides, count_slow_events, slow_process_overlap, slow_sides
+from mdlm.kinetics.events import SlowSides, count_slow_events, slow_events, slow_process_overlap, slow_sides
 from mdlm.kinetics.msm import reversible_transition_matrix
 
 TWO_SIDES = np.array([0, 1, -1])
@@ -106,3 +106,32 @@ def test_overlap_is_one_for_the_same_process_and_zero_for_an_unrelated_one(four_
     assert slow_process_overlap(pairs, other, weight) == pytest.approx(0, abs=1e-9)
     single = reversible_transition_matrix(np.diag([5, 0, 0, 0]))
     assert np.isnan(slow_process_overlap(pairs, single, weight))
+
+
+@pytest.mark.parametrize("min_frames", [1, 2, 3, 8, 50])
+def test_a_clean_crossing_lies_inside_its_event(min_frames):
+    """The last frame on the side left and the first on the side entered; nothing but one window of each side."""
+    piece = np.repeat([0, 1, 0], [100, 120, 90])
+    events = slow_events(piece, TWO_SIDES, min_frames)
+    assert len(events) == 2
+    for (first, after), crossing in zip(events, (100, 220), strict=True):
+        assert first < crossing < after
+        assert after - first <= 2 * min_frames
+
+
+def test_events_begin_and_end_where_windows_searched_one_by_one_say():
+    """Frames of no side are left out before, and the places counted with them."""
+    rng = np.random.default_rng(0)
+    slow = np.cumsum(rng.random(3000) < 0.01) % 2
+    piece = np.where(rng.random(3000) < 0.1, 2, slow ^ (rng.random(3000) < 0.05))
+    kept = np.flatnonzero(piece != 2)
+    expected, last = [], None
+    for start in range(len(kept) - 9):
+        share = piece[kept[start : start + 10]].mean()
+        if 0.25 < share < 0.75:
+            continue
+        if last is not None and (share > 0.5) != last[0]:
+            expected.append([kept[last[1]], kept[start + 9] + 1])
+        last = share > 0.5, start
+    assert len(expected) > 10
+    assert slow_events(piece, TWO_SIDES, min_frames=10).tolist() == expected

@@ -1,0 +1,119 @@
+"""A finished run read back: its sampled states, and the stages that say which training frames they stand for."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdlm.build import build
+from mdlm.experiment import Experiment
+from mdlm.kinetics.estimate import markov_state_model
+from mdlm.kinetics.events import slow_events, slow_sides
+from mdlm.stages import Stages
+from mdlm.trajectory import Dtraj, IntArray
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run has left behind.
+
+    Attributes:
+        experiment: What it was.
+        chains: The states of its sampled chains.
+        state_names: Their names when the run was made.
+    """
+
+    experiment: Experiment
+    chains: Dtraj
+    state_names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, directory: Path, cache_dir: Path | None, trusted: Collection[str]) -> FinishedRun:
+        """Read a run's folder.
+
+        Args:
+            directory: The folder.
+            cache_dir: Where to look for its stages; None: where the run kept them.
+            trusted: See `mdlm.build.build`.
+
+        Raises:
+            ValueError: It is no folder of a finished run; it names the field ``run``.
+        """
+        for name in ("config.yaml", "sampled.npz"):
+            if not (directory / name).is_file():
+                raise ValueError(f"run ({directory}) must be the folder of a finished run; it has no {name}")
+        experiment = build(_config(directory / "config.yaml"), trusted)
+        if not isinstance(experiment, Experiment):
+            raise ValueError(f"run ({directory}) must be the folder of a finished run; config.yaml is of none")
+        if cache_dir is not None:
+            experiment = replace(experiment, cache_dir=cache_dir)
+        return cls(experiment, *_chains(directory / "sampled.npz"))
+
+    @cached_property
+    def stages(self) -> Stages:
+        """Its stages, from the cache, or computed again.
+
+        Raises:
+            ValueError: The partition has become another, so that the sampled states mean something else.
+        """
+        stages = self.experiment.stages()
+        if stages.discretiser.state_names != self.state_names:
+            raise ValueError(
+                f"run: its partition had {len(self.state_names)} states, and has others or other names when it is "
+                "computed with the data and the code of today; train again"
+            )
+        return stages
+
+    def event(self, number: int, margin: int) -> tuple[int, range]:
+        """Chain and frames of a change of side of the slowest process, counted from 0 through all chains.
+
+        The sides are those of the verdict: of a Markov state model of all molecular dynamics, in macrostates, at the
+        judged lag.
+
+        Args:
+            number: Of the event.
+            margin: Frames before and after it, fewer at an end of the chain.
+
+        Raises:
+            ValueError: There are not so many; it names the field ``event``.
+        """
+        sides = slow_sides(markov_state_model(self.stages.reference, self.experiment.kinetics.lag_time))
+        min_frames = self.chains.lag_frames(self.experiment.kinetics.lag_time)
+        n_events = 0
+        for chain, piece in enumerate(self.stages.lumping.lump(self.chains).pieces):
+            events = slow_events(piece, sides.codes, min_frames)
+            if number < n_events + len(events):
+                first, after = events[number - n_events]
+                return chain, range(max(0, first - margin), min(len(piece), after + margin))
+            n_events += len(events)
+        held = f"0..{n_events - 1}" if n_events else "none: no chain crosses between the slow sides and stays"
+        raise ValueError(f"event ({number}) must be one of those of the sampled chains, {held}")
+
+
+def _config(path: Path) -> Any:  # noqa: ANN401
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ValueError(f"run: {path} cannot be read as YAML") from None
+
+
+def _chains(path: Path) -> tuple[Dtraj, tuple[str, ...]]:
+    """The state of each sampled frame; a token that stands for several frames was decoded when the run was made."""
+    try:
+        with np.load(path) as file:
+            names = tuple(file["state_names"].tolist())
+            pieces: tuple[IntArray, ...] = tuple(file["chains"])
+            if "decoded_states" in file:
+                pieces = tuple(np.split(file["decoded_states"], np.cumsum(file["decoded_lengths"])[:-1]))
+            clock = float(file["frame_time"]), str(file["time_unit"])
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError):
+        raise ValueError(f"run: {path} is damaged; train again") from None
+    return Dtraj(pieces, *clock, n_states=len(names)).check(), names
