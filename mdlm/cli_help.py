@@ -32,6 +32,7 @@ Commands:
   train        train a model, sample it, and judge its kinetics (try: mdlm train)
   ui           open the table of all runs in MLflow
   cache        list or delete the finished stages that later runs would use again
+  fetch        fetch published data beforehand, for machines without a network
   completion   print a completion script for bash, zsh or fish
 
 Options:

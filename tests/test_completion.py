@@ -28,7 +28,7 @@ def complete(line, cwd):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("mdlm ", ["train", "ui", "cache", "completion", "--help", "--version"]),
+        ("mdlm ", ["train", "ui", "cache", "fetch", "completion", "--help", "--version"]),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm cache ", ["list", "prune", "--directory"]),
@@ -36,6 +36,8 @@ def complete(line, cwd):
         ("mdlm cache prune --o", ["--older-than"]),
         ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing"]),
         ("mdlm cache prune --all --stage p", ["partition"]),
+        ("mdlm fetch ", ["alanine_dipeptide_mdshare", "1PIN", "--all"]),
+        ("mdlm fetch 1PIN a", ["alanine_dipeptide_mdshare"]),
         ("mdlm train stri", ["stride="]),
         ("mdlm train model=", ["lstm", "markov", "transformer"]),  # bash replaces what follows the equals sign
         ("mdlm train stride=2 model=tr", ["transformer"]),
