@@ -126,6 +126,35 @@ def test_the_posterior_is_that_of_pyemma_where_all_counts_are_independent(chain,
 
 
 @needs_pyemma
+def test_a_state_seen_once_does_not_spoil_the_interval(chain, theirs):
+    """It is a tenth of an independent count at this lag, and its posterior is all but empty."""
+    first = chain.pieces[0].copy()
+    first[1000] = 4
+    seen = Dtraj((first, *chain.pieces[1:]), 1.0, "ps", 5)
+    sides = slow_sides(Msm().model(seen, 10.0))
+    without = theirs.sequence(chain, 10.0, 200, np.random.default_rng(0)).at(10.0, 1, slow_sides_of(chain), 200).samples
+    point = theirs.sequence(seen, 10.0, 200, np.random.default_rng(0)).at(10.0, 1, sides, 200)
+    assert point.transition.active.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(point.samples, without, rtol=0.01)
+
+
+@needs_pyemma
+def test_a_slow_process_with_less_than_one_independent_count_has_no_interval(theirs):
+    """One short visit to the other side: an estimate, but unknown how wrong."""
+    piece = np.zeros(2000, dtype=int)
+    piece[1000:1003] = 1
+    dtraj = Dtraj((piece,), 1.0, "ps", 2)
+    sides = slow_sides(Msm().model(dtraj, 10.0))
+    point = theirs.sequence(dtraj, 10.0, 20, np.random.default_rng(0)).at(10.0, 1, sides, 20)
+    assert np.isfinite(point.timescales).all()
+    assert np.isnan(point.samples).all()
+
+
+def slow_sides_of(dtraj):
+    return slow_sides(Msm().model(dtraj, 10.0))
+
+
+@needs_pyemma
 def test_the_same_seed_gives_the_same_samples(chain, theirs):
     sides = slow_sides(Msm().model(chain, LAG_TIME))
     first, again, other = (
