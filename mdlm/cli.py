@@ -220,6 +220,18 @@ def export(words: Sequence[str]) -> None:
         fail(_in_one_line(error))
 
 
+def fetch(words: Sequence[str]) -> None:
+    """Fetch published data to where runs look for them, so that a machine without a network finds them."""
+    from mdlm import cli_fetch
+
+    try:
+        cli_fetch.run(words)
+    except ValueError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or 'the data directory'}: {error.strerror or error}")
+
+
 def completion(words: Sequence[str]) -> None:
     """Print a script that completes commands, groups, options and fields in bash, zsh or fish."""
     from mdlm import cli_completion
@@ -238,6 +250,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "export": export,
     "ui": ui,
     "cache": cache,
+    "fetch": fetch,
     "completion": completion,
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from mdlm.cache import STAGES
 from mdlm.cli_export import FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
+from mdlm.data import SOURCES
 
 BASH = """\
 # eval "$(mdlm completion bash)" in ~/.bashrc
@@ -59,6 +60,8 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = _export(typed)
     elif words[0] == "cache":
         found = _cache(words[1:-1])
+    elif words[0] == "fetch":
+        found = [name for name in (*SOURCES, "--all") if name not in words[1:-1]]
     else:
         found = []
     return [word for word in found if word.startswith(typed)]

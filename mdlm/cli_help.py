@@ -34,6 +34,7 @@ Commands:
   export       write a sampled chain as a movie of training frames
   ui           open the table of all runs in MLflow
   cache        list or delete the finished stages that later runs would use again
+  fetch        fetch published data beforehand, for machines without a network
   completion   print a completion script for bash, zsh or fish
 
 Options:

@@ -28,7 +28,10 @@ def complete(line, cwd):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("mdlm ", ["train", "simulate", "export", "ui", "cache", "completion", "--help", "--version"]),
+        (
+            "mdlm ",
+            ["train", "simulate", "export", "ui", "cache", "fetch", "completion", "--help", "--version"],
+        ),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm export run=x fr", ["frames="]),
@@ -38,6 +41,8 @@ def complete(line, cwd):
         ("mdlm cache prune --o", ["--older-than"]),
         ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing", "macrostates"]),
         ("mdlm cache prune --all --stage p", ["partition"]),
+        ("mdlm fetch ", ["alanine_dipeptide_mdshare", "1PIN", "--all"]),
+        ("mdlm fetch 1PIN a", ["alanine_dipeptide_mdshare"]),
         ("mdlm train stri", ["stride="]),
         (
             "mdlm train recrossing=co",

@@ -16,7 +16,7 @@ ALLOWED = {
     "progress": set(),
     "errors": set(),
     "cores": set(),
-    "data": set(),
+    "data": {"progress"},
     "fingerprint": set(),
     "build": set(),
     "packing": set(),

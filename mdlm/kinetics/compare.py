@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 
@@ -13,15 +14,13 @@ from mdlm.kinetics.counts import transition_counts
 from mdlm.kinetics.entropy import count_entropy_rate
 from mdlm.kinetics.estimate import (
     AtLag,
-    Resampled,
     curve_lag_times,
     estimate,
     lag_curve,
-    markov_state_model,
     model_timescales,
 )
+from mdlm.kinetics.estimator import estimator
 from mdlm.kinetics.events import SlowSides, slow_process_overlap, slow_sides
-from mdlm.kinetics.msm import reversible_transition_matrix
 from mdlm.kinetics.notes import notes
 from mdlm.kinetics.populations import populations
 from mdlm.kinetics.ratio import ratio_to_data, ratio_to_truth
@@ -50,6 +49,8 @@ class Kinetics:
         sets: Named sets of states for mean first-passage times. None: every state its own set up to 12
             states, else the two sides of the slowest process.
         n_lags: Points of the implied-timescale curve, at most 6 from 100 states on.
+        estimator: ``msm``: maximum likelihood with bootstrap intervals. ``pyemma``: PyEMMA, where it is installed, with
+            Bayesian intervals from ``n_resamples`` posterior samples, see `mdlm.kinetics.pyemma_estimator`.
     """
 
     lag_time: float
@@ -59,6 +60,7 @@ class Kinetics:
     min_events: int = 10
     sets: dict[str, tuple[int, ...]] | None = None
     n_lags: int = 10
+    estimator: Literal["msm", "pyemma"] = "msm"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lag_time) and self.lag_time > 0):
@@ -88,6 +90,7 @@ class Kinetics:
         highest = max((state for members in (self.sets or {}).values() for state in members), default=0)
         if n_states is not None and highest >= n_states:
             raise ValueError(f"sets hold state {highest}; allowed are 0..{n_states - 1}")
+        estimator(self.estimator).check()
 
     def compare(
         self,
@@ -120,18 +123,20 @@ class Kinetics:
         sequences = {"reference": reference, "data": data, "sampled": sampled}
         check_shared(sequences, tokens, len(of_state))
         self.check(tokens.frame_time, 1, tokens.time_unit, reference.n_states)
-        sides = slow_sides(markov_state_model(reference, self.lag_time))
+        method = estimator(self.estimator)
+        sides = slow_sides(method.model(reference, self.lag_time))
         sets = self._named_sets(sides)
         points = self._points(sequences, tokens.frame_time, sides, seed, progress)
         judged = {name: next(p for p in at if p.lag_time == self.lag_time) for name, at in points.items()}
         estimates = {
-            name: estimate(sequences[name], point, sides, sets, self.confidence) for name, point in judged.items()
+            name: estimate(sequences[name], point, sides, sets, self.confidence, method.passage_time)
+            for name, point in judged.items()
         }
         pair = (estimates["sampled"], estimates["data"])
         samples = (judged["sampled"].samples, judged["data"].samples)
         n_timescales = samples[0].shape[1]
         counts = transition_counts(tokens.pieces, tokens.n_states)
-        baseline = reversible_transition_matrix(counts)
+        baseline = method.model(tokens, tokens.frame_time)
         fine_sides = sides.seen_by(of_state, populations(tokens.pieces, tokens.n_states))
         overlap = slow_process_overlap(pair[0].transition, pair[1].transition, sides.weight)
         return Comparison(
@@ -167,7 +172,7 @@ class Kinetics:
         points: dict[str, list[AtLag]] = {}
         for stream, (name, dtraj) in enumerate(sequences.items()):
             rng = np.random.default_rng([seed, stream])
-            sequence = Resampled.draw(dtraj, self.lag_time, n_judged, rng)
+            sequence = estimator(self.estimator).sequence(dtraj, self.lag_time, n_judged, rng)
             points[name] = []
             for lag in [self.lag_time] if name == "reference" else lags:
                 n_resamples = n_judged if lag == self.lag_time else n_curve

@@ -11,7 +11,7 @@ from mdlm.kinetics.bootstrap import block_edges, percentile_interval, resample_w
 from mdlm.kinetics.comparison import Curve, Estimate, Interval
 from mdlm.kinetics.counts import count_matrix, piece_count_matrices
 from mdlm.kinetics.events import SlowSides, count_slow_events
-from mdlm.kinetics.mfpt import mfpt_matrix
+from mdlm.kinetics.mfpt import PassageTime, mfpt_matrix
 from mdlm.kinetics.msm import TransitionMatrix, reversible_transition_matrix
 from mdlm.kinetics.populations import populations
 from mdlm.kinetics.timescales import flux_timescales
@@ -41,14 +41,14 @@ class Resampled:
         n_blocks = sum(len(cuts) - 1 for cuts in edges)
         return Resampled(dtraj, edges, resample_weights(n_blocks, n_resamples, rng))
 
-    def at(self, lag_time: float, n_timescales: int, sides: SlowSides, n_resamples: int) -> AtLag:
-        """Estimate at one lag, with a bootstrap sample for each of the first ``n_resamples`` resamples."""
+    def at(self, lag_time: float, n_timescales: int, sides: SlowSides, n_samples: int) -> AtLag:
+        """Estimate at one lag, with a bootstrap sample for each of the first ``n_samples`` resamples."""
         n_states = self.dtraj.n_states
         lag = self.dtraj.lag_frames(lag_time)
         rows = piece_count_matrices(self.dtraj.pieces, n_states, lag, self.edges)
         transition = reversible_transition_matrix(rows.sum(axis=0).reshape(n_states, n_states))
         times = model_timescales(transition, lag_time, n_timescales, sides)
-        samples = timescale_samples(rows, self.weights[:n_resamples], lag_time, n_timescales, sides)
+        samples = timescale_samples(rows, self.weights[:n_samples], lag_time, n_timescales, sides)
         return AtLag(lag_time, transition, times, samples)
 
 
@@ -60,7 +60,7 @@ class AtLag:
         lag_time: In the system's time unit.
         transition: Reversible Markov state model of the whole sequence.
         timescales: Its implied timescales, shape ``(n_timescales,)``; see `model_timescales`.
-        samples: The same of every resample, shape ``(n_resamples, n_timescales)``.
+        samples: The same of every bootstrap or posterior sample, shape ``(n_samples, n_timescales)``.
     """
 
     lag_time: float
@@ -97,7 +97,12 @@ def model_timescales(transition: TransitionMatrix, lag_time: float, n_timescales
 
 
 def estimate(
-    dtraj: Dtraj, judged: AtLag, sides: SlowSides, sets: Mapping[str, IntArray], confidence: float
+    dtraj: Dtraj,
+    judged: AtLag,
+    sides: SlowSides,
+    sets: Mapping[str, IntArray],
+    confidence: float,
+    passage_time: PassageTime,
 ) -> Estimate:
     """Everything that is reported of one sequence at the judged lag.
 
@@ -107,6 +112,7 @@ def estimate(
         sides: The two sides of the slowest process.
         sets: Named sets of states for mean first-passage times.
         confidence: Probability mass of the intervals.
+        passage_time: Computes mean first-passage times.
     """
     transition = judged.transition
     low, high = percentile_interval(judged.samples, confidence)
@@ -115,7 +121,7 @@ def estimate(
         timescales=tuple(map(Interval, judged.timescales.tolist(), low.tolist(), high.tolist())),
         transition=transition,
         populations=populations(dtraj.pieces, dtraj.n_states),
-        mfpt=mfpt_matrix(transition.matrix, transition.stationary, rows, judged.lag_time),
+        mfpt=mfpt_matrix(transition.matrix, transition.stationary, rows, judged.lag_time, passage_time),
         n_events=count_slow_events(dtraj.pieces, sides.codes, dtraj.lag_frames(judged.lag_time)),
         n_lost=int(np.isinf(judged.samples[:, :1]).sum()),
         n_resamples=len(judged.samples),

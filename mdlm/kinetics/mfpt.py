@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from mdlm.trajectory import FloatArray, IntArray
+
+PassageTime = Callable[[FloatArray, FloatArray, Any, Any, float], float]
+"""`mean_first_passage_time` or what gives the same."""
 
 
 def mean_first_passage_time(
@@ -59,6 +63,7 @@ def mfpt_matrix(
     stationary: FloatArray,
     sets: Sequence[Sequence[int] | IntArray],
     lag_time: float,
+    passage_time: PassageTime = mean_first_passage_time,
 ) -> FloatArray:
     """Mean first-passage times between all sets.
 
@@ -67,6 +72,7 @@ def mfpt_matrix(
         stationary: See `mean_first_passage_time`.
         sets: Disjoint sets of states; an empty one is allowed.
         lag_time: In the system's time unit.
+        passage_time: Computes each of them.
 
     Returns:
         Shape ``(n_sets, n_sets)``, row = origin, column = target, unit of ``lag_time``; zero on the
@@ -78,7 +84,7 @@ def mfpt_matrix(
             if not len(origin) or not len(target):
                 times[row, column] = np.nan
             elif row != column:
-                times[row, column] = mean_first_passage_time(transition_matrix, stationary, origin, target, lag_time)
+                times[row, column] = passage_time(transition_matrix, stationary, origin, target, lag_time)
     return times
 
 
