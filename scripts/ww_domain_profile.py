@@ -24,7 +24,6 @@ from mdlm.trajectory import FloatArray
 
 CONF = Path(__file__).parent.parent / "conf"
 UNFOLDED_BELOW, FOLDED_ABOVE = 0.3, 0.7
-N_BINS = 41
 N_SHOWN = 4  # trajectories of Q(t)
 
 
@@ -41,19 +40,19 @@ def main(folder: Path, overrides: list[str]) -> None:
     n_folding = sum(len(found.folding) for found in events)
     n_unfolding = sum(len(found.unfolding) for found in events)
     together, unit = np.concatenate(q), trajectories.time_unit
-    centres, profile = free_energy_profile(together, N_BINS)
+    values, profile = free_energy_profile(together, len(system.model.contacts))
     folded = float((together > (UNFOLDED_BELOW + FOLDED_ABOVE) / 2).mean())
     print(f"{len(system.model.beads)} beads, {len(system.model.contacts)} native contacts")
     print(f"{len(q)} trajectories, {trajectories.duration:,.0f} {unit} in total")
     print(f"folding events: {n_folding}; unfolding events: {n_unfolding}; folded (Q > 0.5): {folded:.2f} of the time")
-    between = (centres >= UNFOLDED_BELOW) & (centres <= FOLDED_ABOVE)
+    between = (values >= UNFOLDED_BELOW) & (values <= FOLDED_ABOVE)
     top = profile[between].max()
-    out, back = (top - profile[side].min() for side in (centres < UNFOLDED_BELOW, centres > FOLDED_ABOVE))
+    out, back = (top - profile[side].min() for side in (values < UNFOLDED_BELOW, values > FOLDED_ABOVE))
     print(f"barrier in F(Q): {out:.1f} kT from the unfolded side, {back:.1f} kT from the folded side")
-    draw(folder, q, centres, profile, trajectories.frame_time, unit)
+    draw(folder, q, values, profile, trajectories.frame_time, unit)
 
 
-def draw(folder: Path, q: list[FloatArray], centres: FloatArray, profile: FloatArray, time: float, unit: str) -> None:
+def draw(folder: Path, q: list[FloatArray], fractions: FloatArray, profile: FloatArray, time: float, unit: str) -> None:
     """F(Q) and Q(t) of the first trajectories, each a PNG."""
     import matplotlib
 
@@ -64,7 +63,7 @@ def draw(folder: Path, q: list[FloatArray], centres: FloatArray, profile: FloatA
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(4, 3))
         seen = np.isfinite(profile)
-        axes.plot(centres[seen], profile[seen], "o-", color=DATA, markersize=3)
+        axes.plot(fractions[seen], profile[seen], "o-", color=DATA, markersize=2)
         axes.set(xlabel="fraction of native contacts Q", ylabel="F(Q) (kT)", xlim=(0, 1))
         figure.savefig(folder / "free_energy.png")
         plt.close(figure)

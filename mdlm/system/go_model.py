@@ -235,20 +235,24 @@ def folding_events(q: FloatArray, unfolded_below: float, folded_above: float) ->
     return FoldingEvents(in_core[entered[folded[entered]]], in_core[entered[~folded[entered]]])
 
 
-def free_energy_profile(q: FloatArray, n_bins: int) -> tuple[FloatArray, FloatArray]:
+def free_energy_profile(q: FloatArray, n_contacts: int) -> tuple[FloatArray, FloatArray]:
     """F(Q) in kT, zero at its lowest, infinite where nothing was seen.
 
     Args:
         q: Fraction of native contacts, shape ``(n_frames,)``.
-        n_bins: Of equal width between 0 and 1.
+        n_contacts: How many there are; Q has no values between their whole fractions.
 
     Returns:
-        Centres of the bins and F in each, both of shape ``(n_bins,)``.
+        Every value of Q and F there, both of shape ``(n_contacts + 1,)``.
+
+    Example:
+        >>> [values.round(2).tolist() for values in free_energy_profile(np.array([0.5, 1.0, 1.0]), 2)]
+        [[0.0, 0.5, 1.0], [inf, 0.69, 0.0]]
     """
-    counts, edges = np.histogram(q, n_bins, (0.0, 1.0))
+    counts = np.bincount(np.rint(q * n_contacts).astype(np.int64), minlength=n_contacts + 1)
     with np.errstate(divide="ignore"):
-        profile = -np.log(counts / counts.max())
-    return (edges[:-1] + edges[1:]) / 2, profile
+        profile = np.log(counts.max() / counts)
+    return np.arange(n_contacts + 1) / n_contacts, profile
 
 
 def check_contact_form(contact_form: str) -> None:

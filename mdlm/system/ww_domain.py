@@ -19,8 +19,8 @@ from mdlm.system.go_model import ContactForm, GoModel, check_contact_form, read_
 from mdlm.system.walkers import Advance, Start, WalkerSystem, check_positive
 from mdlm.trajectory import FloatArray, Header
 
-HOT = 2.5  # times the thermal energy: unfolds within
-HOT_STEPS = 20_000
+HOT = 2.5  # times the thermal energy
+HOT_STEPS = 20_000  # at which no native structure is left within a tenth of them
 RELAXING_STEPS = 5_000  # at the temperature of the run, for what is faster than folding
 
 

@@ -1,13 +1,17 @@
-import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from mdlm.build import build
 from mdlm.system.go_model import folding_events, fraction_native
 from mdlm.system.walkers import run_walkers
 from mdlm.system.ww_domain import WWDomain
 
+CONF = Path(__file__).parent.parent.parent / "conf"
 DEFAULTS = {
     "lag_time": 20.0,
     "native": "1PIN",
@@ -190,6 +194,21 @@ def test_a_result_is_named_after_the_content_of_the_file_and_not_its_place(helix
     assert system(helix).identity() == system(copy, n_threads=3).identity()
     assert system(helix).identity() != system(other).identity()
     assert system(helix).identity() != system(helix, seed=1).identity()
+
+
+@pytest.mark.parametrize("stride", [1, 10])
+def test_it_runs_on_the_slowest_combinations_of_pair_distances_by_itself(helix, tmp_path, stride):
+    """The lag is a whole number of frames and of strides; 12 beads have 66 distances."""
+    overrides = [f"system.native={helix}", "system.residues=null", f"stride={stride}", f"cache_dir={tmp_path}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", ["system=ww_domain", *overrides]), resolve=True)
+    run = build(config)
+    run.check()
+    for features in (run.features, run.macrostates.features):
+        assert len(features.of.header_of(run.system.header).columns) == 66
+        assert len(features.header_of(run.system.header).columns) == 4
+    assert type(run.partition) is type(run.macrostates.partition)
+    assert type(run.partition).__name__ == "Pcca"
 
 
 def test_walkers_start_folded_and_unfolded_in_turn(shared_data):
