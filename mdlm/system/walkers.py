@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -80,12 +80,13 @@ def run_walkers(
     save_every: int,
     seed: int,
     n_threads: int | None,
+    step_cost: float = 1.0,
     progress: Progress = silent,
 ) -> tuple[FloatArray, ...]:
     """Run independent walkers, in turn and in chunks, on a pool of threads.
 
     Args:
-        start: Draws the state a walker starts from.
+        start: Draws the state a walker starts from; called in this thread for one walker after the other.
         advance: Moves one walker; called from several threads, each time with another walker's state.
         n_walkers: Walkers, each with random numbers of its own.
         n_frames: Frames each walker saves.
@@ -93,13 +94,14 @@ def run_walkers(
         save_every: Steps per frame; only for the size of a chunk and the reported rate.
         seed: Together with a walker's number, decides all its random numbers.
         n_threads: Threads; None means every core this process may use. The result does not depend on it.
+        step_cost: Of one step, in steps of a particle in the plane; only for the size of a chunk.
         progress: Called in this thread after each chunk, in steps.
 
     Returns:
         One array of shape ``(n_frames, n_columns)``, float32, per walker.
     """
     walkers = [_Walker(walker_generator(seed, number), start, n_frames, n_columns) for number in range(n_walkers)]
-    chunk_frames = max(1, CHUNK_STEPS // save_every)
+    chunk_frames = max(1, int(CHUNK_STEPS / (step_cost * save_every)))
     total, done, began = n_walkers * n_frames * save_every, 0, time.perf_counter()
     pool = ThreadPoolExecutor(n_threads or available_cores())
     try:
@@ -120,15 +122,16 @@ def run_walkers(
 
 @dataclass(frozen=True, kw_only=True)
 class WalkerSystem(System):
-    """Independent walkers of the same stochastic dynamics in the ``(x, y)`` plane, in reduced units.
+    """Independent walkers of the same stochastic dynamics; in the ``(x, y)`` plane unless a subclass says otherwise.
 
     Attributes:
-        time_step: Integrator step, in reduced time.
+        time_step: Integrator step, in the system's time unit.
         save_every: Steps per saved frame.
         n_walkers: Independent trajectories.
         n_steps: Steps of all walkers together.
         seed: Decides every random number.
         n_threads: Threads; None means every core. The trajectories do not depend on it.
+        step_cost: Of one step, in steps of a particle in the plane; only for the size of a chunk.
     """
 
     time_step: float
@@ -137,6 +140,7 @@ class WalkerSystem(System):
     n_steps: int
     seed: int
     n_threads: int | None = None
+    step_cost: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         check_positive(
@@ -189,6 +193,7 @@ class WalkerSystem(System):
             save_every=self.save_every,
             seed=self.seed,
             n_threads=self.n_threads,
+            step_cost=self.step_cost,
             progress=progress,
         )
         return Trajectory(pieces, header.frame_time, header.time_unit, columns=header.columns)
