@@ -175,25 +175,10 @@ def _built(config: DictConfig) -> tuple[Experiment, dict[str, Any]]:
 
 def ui(words: Sequence[str]) -> None:
     """Start the MLflow UI on the store that `mdlm train` writes to."""
-    import argparse
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            fail(f"{message}; see `mdlm ui --help`")
-
-    parser = Parser(prog="mdlm ui", description=ui.__doc__)
-    directory = os.environ.get("MDLM_MLFLOW_DIR", "outputs/mlflow")
-    parser.add_argument("--directory", default=directory, help="tracking.directory of the runs (%(default)s)")
-    parser.add_argument("--uri", default=None, help="tracking.uri of the runs, where it was set")
-    parser.add_argument("--experiment", default="mdlm", help="tracking.experiment of the runs (%(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=5000, help="port to listen on (%(default)s)")
-    options = parser.parse_args(list(words))
-    from mdlm.tracking import MLflow
+    from mdlm import cli_ui
 
     try:
-        store = MLflow(options.uri, Path(options.directory), options.experiment)
-        store.serve(options.host, options.port)
+        cli_ui.run(words)
     except ValueError as error:
         fail(str(error))
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from mdlm import __version__
 from mdlm.build import flat
 from mdlm.errors import named
 from mdlm.features.base import Features
-from mdlm.fingerprint import code_version, digest, git_commit
+from mdlm.fingerprint import made_with
 from mdlm.kinetics.compare import Kinetics
 from mdlm.kinetics.comparison import Comparison
 from mdlm.kinetics.diagnosis import Diagnosis, diagnose
@@ -27,6 +23,7 @@ from mdlm.model.base import ModelConfig
 from mdlm.partition.base import Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
+from mdlm.report.run_folder import check_writable, only_run_in, write_results
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
 from mdlm.store import Store
@@ -152,7 +149,7 @@ class Experiment:
             self.training.check_model(self.model)
         with named("tracking"):
             self.tracking.check()
-        _check_writable(self.cache_dir, "cache_dir")
+        check_writable(self.cache_dir, "cache_dir")
 
     def _check_lengths(self, lengths: Split[tuple[int, ...]], token_time: float, unit: str) -> None:
         """The lag must fit into what is counted, and every held-out part must hold at least one transition."""
@@ -177,15 +174,13 @@ class Experiment:
             directory: The run's folder; one that holds an interrupted run of the same configuration goes on.
             config: The resolved configuration this experiment was built from, to be written down.
         """
-        from mdlm.report.run_folder import write_results
-
         self.check()
         parameters = flat(config)
         with ExitStack() as stack:
-            stack.enter_context(_only_run_in(directory))
+            stack.enter_context(only_run_in(directory))
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
-            tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, _tags()))
+            tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, made_with()))
             stages = self.stages()
             treated, lumping = stages.treated, stages.lumping
             strided = treated.map(lambda part: part.strided(self.stride, self.offsets))
@@ -237,7 +232,7 @@ class Experiment:
     def _identity(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What the trained model depends on."""
         identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
-        return identity | {"code": code_version(type(self.system)), "data": digest(self.system.identity())}
+        return identity | {"data": self.stages().digest}
 
     def _sample(self, fitted: Fitted, held_out: Tokens, frames_per_token: float) -> Sampled:
         """As many tokens as make chains of the wanted number of frames."""
@@ -295,39 +290,3 @@ def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Tokens], frames_per_t
         "n_parameters": float(fitted.model.n_parameters),
         "best_epoch": float(fitted.best_epoch),
     }
-
-
-def _tags() -> dict[str, str]:
-    """What the run was made with."""
-    tags = {"mdlm": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "scipy", "numba", "hydra-core"):
-        try:
-            tags[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    commit = git_commit(Path(__file__).parent)
-    return tags | ({"git_commit": commit} if commit else {})
-
-
-@contextmanager
-def _only_run_in(directory: Path) -> Iterator[None]:
-    """Two runs in one folder would write over each other."""
-    from filelock import FileLock, Timeout
-
-    _check_writable(directory, "hydra.run.dir")
-    try:
-        with FileLock(directory / ".lock", timeout=0):
-            for leftover in directory.rglob(".*.tmp*"):  # of a run that was killed while it wrote
-                leftover.unlink(missing_ok=True)
-            yield
-    except Timeout:
-        raise ValueError(f"hydra.run.dir ({directory}) is in use by another run; give this one its own") from None
-
-
-def _check_writable(directory: Path, field: str) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{field} ({directory}) cannot be made: {error.strerror}") from error
-    if not os.access(directory, os.W_OK):
-        raise ValueError(f"{field} ({directory}) cannot be written")

@@ -8,11 +8,15 @@ import importlib
 import importlib.util
 import inspect
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from mdlm import __version__
 
 
 def digest(description: Mapping[str, Any]) -> str:
@@ -137,3 +141,15 @@ def git_commit(directory: Path) -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def made_with() -> dict[str, str]:
+    """Versions of mdlm, of Python and of the packages that decide a result, and mdlm's commit where there is one."""
+    tags = {"mdlm": __version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "scipy", "numba", "hydra-core"):
+        try:
+            tags[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    commit = git_commit(Path(__file__).parent)
+    return tags | ({"git_commit": commit} if commit else {})

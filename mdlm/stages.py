@@ -160,6 +160,11 @@ class Stages:
 
         return self._result("macrostates", self.macrostates, compute)
 
+    @property
+    def digest(self) -> str:
+        """Names all that decides the treated states, the code among it."""
+        return digest(self._identities["recrossing"])
+
     def _result(
         self, stage: str, part: object, compute: Callable[[], T], is_kept: Callable[[T], bool] = lambda result: True
     ) -> T:

@@ -17,7 +17,7 @@ ALLOWED = {
     "errors": set(),
     "cores": set(),
     "data": {"progress"},
-    "fingerprint": set(),
+    "fingerprint": {""},
     "build": set(),
     "packing": set(),
     "cache": set(),

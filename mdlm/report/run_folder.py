@@ -1,11 +1,12 @@
-"""The files of a finished run: numbers, chains, configuration, figures."""
+"""A run's folder: held by one process, filled with numbers, chains, configuration and figures."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,35 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_run_in(directory: Path) -> Iterator[None]:
+    """Hold a run's folder, since two runs in one would write over each other.
+
+    Raises:
+        ValueError: Another process holds it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    check_writable(directory, "hydra.run.dir")
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            for leftover in directory.rglob(".*.tmp*"):  # of a run that was killed while it wrote
+                leftover.unlink(missing_ok=True)
+            yield
+    except Timeout:
+        raise ValueError(f"hydra.run.dir ({directory}) is in use by another run; give this one its own") from None
+
+
+def check_writable(directory: Path, field: str) -> None:
+    """Raise `ValueError`, naming the configured field, where a directory cannot be made or written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{field} ({directory}) cannot be made: {error.strerror}") from error
+    if not os.access(directory, os.W_OK):
+        raise ValueError(f"{field} ({directory}) cannot be written")
 
 
 def _json(outcome: Outcome) -> str:
