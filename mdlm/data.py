@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mdlm.errors import MissingData
 from mdlm.progress import Progress, silent
 
 
@@ -67,7 +68,7 @@ def published(file_name: str, url: str, known_hash: str | None, progress: Progre
         progress: Told of the bytes that have come.
 
     Raises:
-        ValueError: It is not there and cannot be fetched; says which file to put where.
+        MissingData: It is not there and cannot be fetched; says which file to put where.
     """
     path = data_directory() / file_name
     if path.exists():
@@ -80,7 +81,7 @@ def published(file_name: str, url: str, known_hash: str | None, progress: Progre
         pooch.retrieve(url, known_hash, fname=file_name, path=path.parent, downloader=download)
     except Exception as error:  # pooch hands on whatever its downloaders raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
+        raise MissingData(
             f"{file_name} is not in {path.parent} and cannot be fetched ({reason[:150]}); get it from {url} and put it "
             "there, or set MDLM_DATA_DIR to where it is"
         ) from error

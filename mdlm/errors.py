@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class MissingData(ValueError):
+    """Data that are not there: it names a file and no field, so that `named` leaves it as it is."""
+
+
 @contextmanager
 def named(part: str) -> Iterator[None]:
     """Put a part's name before the field an error names.
@@ -18,5 +22,7 @@ def named(part: str) -> Iterator[None]:
     """
     try:
         yield
+    except MissingData:
+        raise
     except ValueError as error:
         raise ValueError(f"{part}.{error}") from error

@@ -56,7 +56,8 @@ class Stages:
 
         def compute() -> Trajectory:
             with bar(f"trajectories of {_name(self.system)}") as progress, named("system"):
-                return self.system.trajectories(progress).check()
+                made = self.system.trajectories(progress)
+            return made.check()
 
         found = self._result("trajectories", self.system, compute)
         if self._store.path("trajectories", _name(self.system), self._identities["trajectories"]).exists():

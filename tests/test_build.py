@@ -186,6 +186,17 @@ def test_every_published_grid_can_be_built(name):
     assert isinstance(build(composed(f"experiment={name}")), Experiment)
 
 
+SYSTEMS = sorted(path.stem for path in (CONF / "system").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_a_system_brings_can_be_replaced(system):
+    """A system's own defaults for other groups must not stand in the way of a choice."""
+    config = composed(f"system={system}", "features=x", "partition=grid", "macrostates=own", "recrossing=coring")
+    assert type(build(config["macrostates"])).__name__ == "Own"
+    assert type(build(config["partition"])) is Grid
+
+
 def test_every_group_has_options():
     assert {group for group, _ in OPTIONS} == set(GROUPS)
     assert len(OPTIONS) > len(GROUPS)

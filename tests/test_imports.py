@@ -16,7 +16,7 @@ ALLOWED = {
     "progress": set(),
     "errors": set(),
     "cores": set(),
-    "data": {"progress"},
+    "data": {"errors", "progress"},
     "fingerprint": {""},
     "build": set(),
     "packing": set(),
