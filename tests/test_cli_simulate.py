@@ -36,12 +36,12 @@ def test_it_fills_the_cache_says_where_and_leaves_nothing_else(mdlm, tmp_path):
 
 def test_train_finds_what_it_made(mdlm, tiny, tmp_path):
     assert mdlm("simulate", *tiny, cwd=tmp_path).code == 0
-    (path,) = (tmp_path / "outputs" / "cache").glob("chain-*.safetensors")
-    before = path.stat().st_mtime_ns
+    (path,) = (tmp_path / "outputs" / "cache").glob("trajectories-chain-*.safetensors")
+    before = path.stat().st_ino
     ended = mdlm("train", *tiny, "model=markov", "tracking=none", "hydra.run.dir=run", cwd=tmp_path)
     assert ended.code == 0, ended.err
-    assert path.stat().st_mtime_ns == before
-    assert len(list(path.parent.glob("chain-*.safetensors"))) == 1
+    assert path.stat().st_ino == before
+    assert len(list(path.parent.glob("trajectories-chain-*.safetensors"))) == 1
 
 
 def test_several_systems_are_made_one_after_the_other(mdlm, tmp_path):

@@ -23,6 +23,8 @@ N_DRAWN_FRAMES = 2_000_000  # frames the surface is estimated from
 
 def draw_diagnosis(figure: Figure, diagnosis: Diagnosis, lag_time: float, token_time: float) -> None:
     """Four panels: timescales of the partition, populations, departures, autocorrelation."""
+    from matplotlib.ticker import MaxNLocator
+
     (upper_left, upper_right), (lower_left, lower_right) = figure.subplots(2, 2)
     _timescales(upper_left, diagnosis, lag_time, token_time)
     order = np.argsort(diagnosis.populations)[::-1]
@@ -37,6 +39,7 @@ def draw_diagnosis(figure: Figure, diagnosis: Diagnosis, lag_time: float, token_
         else:
             axes.set_ylim(bottom=0)
         axes.set_xlabel("state, most populated first")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel(label)
     for curve, colour, marker, label in (
         (diagnosis.before, DATA, "o", "frames of the partition"),
