@@ -48,7 +48,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | require
 
 # PyEMMA comes as source only and is optional: its tests skip, and say why, where it cannot be built.
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) -e '.[dev,simulate]'
+	$(PIP) -e '.[dev,hdf5,simulate]'
 	@if command -v cc >/dev/null || command -v gcc >/dev/null; then \
 	  $(PIP) -e '.[pyemma]' || echo 'make: PyEMMA could not be built; its tests will be skipped'; \
 	else echo 'make: no C compiler, so no PyEMMA; its tests will be skipped'; fi

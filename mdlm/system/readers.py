@@ -202,7 +202,7 @@ def _cells(lengths: FloatArray | None, angles: FloatArray | None, unit: np.float
 
 def _check_pytables(path: Path, field: str) -> None:
     if find_spec("tables") is None:
-        raise ValueError(f"{field} ({path}): mdtraj reads HDF5 through PyTables; install it: pip install tables")
+        raise ValueError(f"{field} ({path}): mdtraj reads HDF5 through PyTables; pip install 'mdlm-kinetics[hdf5]'")
 
 
 def _asked(path: Path, question: Callable[[], T], field: str = "path") -> T:

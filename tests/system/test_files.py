@@ -253,7 +253,7 @@ def test_hdf5_without_pytables_says_what_to_install(two, tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "find_spec", lambda name: None)
     (tmp_path / "run.h5").touch()
     for top, path, field in ((two[0], tmp_path / "run.h5", "path"), (tmp_path / "run.h5", two[1], "topology")):
-        with pytest.raises(ValueError, match=rf"^{field} \(.*run.h5\): .*pip install tables"):
+        with pytest.raises(ValueError, match=rf"^{field} \(.*run.h5\): .*pip install 'mdlm-kinetics\[hdf5\]'"):
             files(top, path).header  # noqa: B018
 
 
