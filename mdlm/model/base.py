@@ -80,6 +80,10 @@ class LanguageModel(nn.Module, ABC):
         logits_B1V, state = self(tokens_B[:, None], state)
         return logits_B1V[:, 0], state
 
+    def stepper(self, prompts_BT: Tensor) -> Stepper:
+        """Chains that continue these prompts, for sampling; a model may have a faster way than `step`."""
+        return StateStepper(self, prompts_BT)
+
     def gated_tables(self) -> GatedTables | None:
         """The tables of an LSTM of one layer; None for every other model."""
         return None
@@ -88,6 +92,33 @@ class LanguageModel(nn.Module, ABC):
     def n_parameters(self) -> int:
         """Number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+class Stepper(ABC):
+    """Chains on their way, token by token.
+
+    Attributes:
+        logits_BV: Of each chain's next token.
+    """
+
+    logits_BV: Tensor
+
+    @abstractmethod
+    def step(self, tokens_B: Tensor) -> None:
+        """Append a token to each chain; ``logits_BV`` are then those of the next."""
+
+
+class StateStepper(Stepper):
+    """The plain one: it carries what `LanguageModel.step` carries."""
+
+    def __init__(self, model: LanguageModel, prompts_BT: Tensor) -> None:
+        self.model = model
+        logits_BTV, self.state = model(prompts_BT, model.initial_state(len(prompts_BT)))
+        self.logits_BV = logits_BTV[:, -1]
+
+    def step(self, tokens_B: Tensor) -> None:
+        """See `Stepper.step`."""
+        self.logits_BV, self.state = self.model.step(tokens_B, self.state)
 
 
 class CountedModel(LanguageModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,7 @@ from mdlm.model.base import (
     LanguageModel,
     ModelConfig,
     State,
+    Stepper,
     check_at_least,
     check_probability,
     full_precision,
@@ -90,12 +92,63 @@ class Transformer(LanguageModel):
         state = torch.stack(new_keys), torch.stack(new_values), seen_BS[None, :, -past:]
         return self.allowed(full_precision(self.head, self.norm(x_BTD)), tokens_BT), state
 
+    def stepper(self, prompts_BT: Tensor) -> RingStepper:
+        """See `LanguageModel.stepper`."""
+        return RingStepper(self, prompts_BT)
+
     def _band(self, n_frames: int, device: torch.device) -> Tensor:
         """Which of the W-1 past and T new frames each new frame may attend to: itself and the W-1 before it."""
         window = self.config.window
         query_T1 = torch.arange(n_frames, device=device)[:, None] + window - 1
         key_1S = torch.arange(window - 1 + n_frames, device=device)[None, :]
         return (key_1S <= query_T1) & (key_1S > query_T1 - window)
+
+
+class RingStepper(Stepper):
+    """A Transformer's chains with their keys and values in a ring of W frames, the oldest overwritten by the newest.
+
+    Keys are turned once, by their place in the chain, when they enter; as scalar products depend on distances only,
+    that equals turning all of them by their place in the window at every step. Attention does not ask for their
+    order.
+    """
+
+    def __init__(self, model: Transformer, prompts_BT: Tensor) -> None:
+        self.model = model
+        logits_BTV, (keys, values, seen) = model(prompts_BT, model.initial_state(len(prompts_BT)))
+        self.logits_BV = logits_BTV[:, -1]
+        self.position = model.config.window - 1  # of the next token; the ring's frames before it are 0 ... W-2
+        one = (0, 0, 0, 1)  # room for it
+        self.keys = [F.pad(rotated(key, 0).float(), one) for key in keys]  # per block (B, heads, W, D/heads)
+        self.values = [F.pad(value.float(), one) for value in values]
+        self.unseen_BW: Tensor | None = F.pad(seen[0] == 0, (0, 1))
+
+    def step(self, tokens_B: Tensor) -> None:
+        """See `Stepper.step`."""
+        slot = self.position % self.model.config.window
+        if self.unseen_BW is not None:
+            self.unseen_BW[:, slot] = False
+            if not self.unseen_BW.any():
+                self.unseen_BW = None  # for good
+        x_BD = self.model.embedding(tokens_B)
+        for block, keys, values in zip(self.model.blocks, self.keys, self.values, strict=True):
+            x_BD = self._through(cast("_Block", block), x_BD, keys, values, slot)
+        logits_BV = full_precision(self.model.head, self.model.norm(x_BD))
+        self.logits_BV = self.model.allowed(logits_BV, tokens_B)
+        self.position += 1
+
+    def _through(self, block: _Block, x_BD: Tensor, keys: Tensor, values: Tensor, slot: int) -> Tensor:
+        """One block for the newest frame of every chain."""
+        qkv_B3HC = block.query_key_value(block.attention_norm(x_BD)).unflatten(-1, (3, block.heads, -1))
+        query_BHC, key_BHC, value_BHC = qkv_B3HC.unbind(1)
+        keys[:, :, slot] = rotated(key_BHC[:, :, None], self.position)[:, :, 0]
+        values[:, :, slot] = value_BHC
+        query_BHC1 = rotated(query_BHC[:, :, None], self.position).transpose(-1, -2)
+        scores_BHW = (keys @ query_BHC1)[..., 0] / query_BHC.shape[-1] ** 0.5
+        if self.unseen_BW is not None:
+            scores_BHW = scores_BHW.masked_fill(self.unseen_BW[:, None], -torch.inf)
+        mixed_BH1C = scores_BHW.softmax(dim=-1)[:, :, None] @ values
+        x_BD = x_BD + block.attention_out(mixed_BH1C.flatten(1))
+        return x_BD + cast("Tensor", block.feed_forward(x_BD))
 
 
 class _Block(nn.Module):
@@ -149,7 +202,8 @@ def rotated(x: Tensor, first_position: int) -> Tensor:
     Source: Su et al., RoFormer, Neurocomputing 568, 127063 (2024).
     """
     half = x.shape[-1] // 2
-    frequency = 10000.0 ** (-torch.arange(half, device=x.device) / half)
+    # In double precision: a chain of 1e5 frames makes angles that single precision resolves to 0.01 only.
+    frequency = 10000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
     position = torch.arange(first_position, first_position + x.shape[-2], device=x.device)
     angle = position[:, None] * frequency[None, :]
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)

@@ -32,21 +32,20 @@ class Engine(ABC):
 
 
 class TorchEngine(Engine):
-    """The plain one: `LanguageModel.step` for all chains at once, on the model's device."""
+    """The plain one: the model's own `LanguageModel.stepper` for all chains at once, on the model's device."""
 
     def __init__(self, model: LanguageModel, prompts_BT: Tensor, temperature: float) -> None:
-        self.model, self.temperature = model, temperature
-        self.device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
-        logits_BTV, self.state = model(prompts_BT.to(self.device), model.initial_state(len(prompts_BT)))
-        self.logits_BV = logits_BTV[:, -1]
+        self.temperature = temperature
+        self.device = model.forbidden_VV.device
+        self.stepper = model.stepper(prompts_BT.to(self.device))
 
     def advance(self, uniforms_TB: Uniforms, chains_BT: IntArray) -> None:
         """See `Engine.advance`."""
         drawn_BT = torch.empty(chains_BT.shape, dtype=torch.int64, device=self.device)
         for frame, uniform_B in enumerate(torch.from_numpy(uniforms_TB).to(self.device)):
-            tokens_B = inverse_cdf(self.logits_BV / self.temperature, uniform_B)
+            tokens_B = inverse_cdf(self.stepper.logits_BV / self.temperature, uniform_B)
             drawn_BT[:, frame] = tokens_B
-            self.logits_BV, self.state = self.model.step(tokens_B, self.state)
+            self.stepper.step(tokens_B)
         chains_BT[...] = drawn_BT.cpu().numpy()
 
 

@@ -87,7 +87,7 @@ class Sampling:
             raise ValueError("engine (compiled) needs an LSTM of one layer on a CPU; take auto or torch")
         if self.engine == "torch" or tables is None:
             return TorchEngine(model, prompts_BT, self.sampling_temperature)
-        return CompiledEngine(model, tables, prompts_BT, self.sampling_temperature, n_threads=available_cores())
+        return CompiledEngine(model, tables, prompts_BT, self.sampling_temperature, available_cores())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mdlm.model.lstm import LSTMConfig
-from mdlm.model.transformer import TransformerConfig
+from mdlm.model.transformer import RingStepper, TransformerConfig, rotated
 from mdlm.sampling import engines, lstm_kernels
 from mdlm.sampling.sampling import Sampling
 from mdlm.sampling.uniforms import keys, uniforms
@@ -149,6 +149,45 @@ def test_other_models_take_the_plain_engine_and_refuse_the_compiled_one(model):
     assert sample(model, chain_length=5).shape == (40, 5)
     with pytest.raises(ValueError, match=r"^engine \(compiled\) needs an LSTM of one layer on a CPU"):
         sample(model, "compiled")
+
+
+@pytest.mark.parametrize("prompt_length", [1, 3, 9])
+def test_the_ring_of_a_transformer_gives_the_logits_of_its_steps(prompt_length):
+    """Far beyond the window, so that every slot was overwritten several times."""
+    torch.manual_seed(0)
+    model = TransformerConfig(width=16, heads=2, layers=3, window=6, dropout=0.0).build(5).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 2.0
+    forced = torch.from_numpy(np.random.default_rng(1).integers(5, size=(4, 60)))
+    with torch.inference_mode():
+        expected, _ = model(forced)
+        stepper = model.stepper(forced[:, :prompt_length])
+        assert isinstance(stepper, RingStepper)
+        for frame in range(prompt_length, 60):
+            torch.testing.assert_close(stepper.logits_BV, expected[:, frame - 1], rtol=1e-5, atol=1e-5)
+            stepper.step(forced[:, frame])
+
+
+def test_positions_far_along_a_chain_are_as_good_as_near_ones():
+    """Angles of positions near 1e5 in single precision are off by up to 0.004, and so would be the logits."""
+    torch.manual_seed(0)
+    model = TransformerConfig(width=16, heads=2, layers=2, window=6, dropout=0.0).build(5).eval()
+    tokens = torch.from_numpy(np.random.default_rng(1).integers(5, size=(3, 40)))
+    with torch.inference_mode():
+        near, far = model.stepper(tokens[:, :9]), model.stepper(tokens[:, :9])
+        shift = 6 * 17_001
+        far.position += shift
+        far.keys = [rotated_by(keys, shift) for keys in far.keys]
+        for frame in range(9, 40):
+            torch.testing.assert_close(near.logits_BV, far.logits_BV, rtol=1e-4, atol=1e-5)
+            near.step(tokens[:, frame])
+            far.step(tokens[:, frame])
+
+
+def rotated_by(keys, shift):
+    """Keys turned once more, by one and the same angle for every frame."""
+    return torch.cat([rotated(keys[:, :, slot : slot + 1], shift) for slot in range(keys.shape[2])], dim=2)
 
 
 def test_an_unknown_engine_is_refused():
