@@ -8,9 +8,9 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from mdlm.cache import STAGES, Entry, Pruned, entries, prune
+from mdlm.cli_parser import Parser
 
 ACTIONS = ("list", "prune")
 WIDTH = 110
@@ -50,11 +50,6 @@ def run(words: Sequence[str]) -> None:
 
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
-    from mdlm.cli import fail
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            fail(f"{message}; see `mdlm cache --help`")
 
     parser = Parser(
         prog="mdlm cache",

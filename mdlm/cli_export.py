@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from mdlm.cli_parser import Parser
 
 USAGE = """\
 Write a sampled chain as a movie: for each of its states a real frame of that state from the training trajectories.
@@ -92,11 +93,6 @@ FIELDS: dict[str, tuple[Callable[[str], object], str]] = {
 def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], set[str]]:
     """Fields by name, and the modules that the run's configuration may name."""
     from mdlm.build import suggestion
-    from mdlm.cli import fail
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            fail(f"{message}; see `mdlm export --help`")
 
     parser = Parser(prog="mdlm export", add_help=False, allow_abbrev=False)
     parser.add_argument("words", nargs="*")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
 
 from mdlm.build import suggestion
 from mdlm.cli_cache import WIDTH, size
+from mdlm.cli_parser import Parser
 from mdlm.data import SOURCES, Source, data_directory, published
 from mdlm.progress import bar
 
@@ -49,10 +49,6 @@ def run(words: Sequence[str]) -> None:
 
 def _chosen(words: Sequence[str]) -> list[Source]:
     from mdlm.cli import fail
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            fail(f"{message}; see `mdlm fetch --help`")
 
     parser = Parser(
         prog="mdlm fetch",

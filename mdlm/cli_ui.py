@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message}; see `mdlm ui --help`")
+from mdlm.cli_parser import Parser
 
 
 def run(words: Sequence[str]) -> None:
     """Start the MLflow UI and say where to look.
 
     Raises:
-        ValueError: An option is wrong, or there is no store to show.
+        ValueError: There is no store to show.
     """
-    parser = _Parser(prog="mdlm ui", description="Start the MLflow UI on the store that `mdlm train` writes to.")
+    parser = Parser(prog="mdlm ui", description="Start the MLflow UI on the store that `mdlm train` writes to.")
     directory = os.environ.get("MDLM_MLFLOW_DIR", "outputs/mlflow")
     parser.add_argument("--directory", default=directory, help="tracking.directory of the runs (%(default)s)")
     parser.add_argument("--uri", default=None, help="tracking.uri of the runs, where it was set")

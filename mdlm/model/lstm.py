@@ -10,35 +10,15 @@ from torch import Tensor, nn
 from mdlm.model.base import (
     GatedTables,
     LanguageModel,
-    ModelConfig,
     State,
-    check_at_least,
-    check_probability,
     full_precision,
 )
+from mdlm.model.recurrent import RecurrentConfig
 
 
 @dataclass(frozen=True)
-class LSTMConfig(ModelConfig):
-    """Hyper-parameters of `LSTM`.
-
-    Attributes:
-        embedding: Width of the learned vector of each state.
-        hidden: Units per layer.
-        layers: Stacked LSTM layers.
-        dropout: Between layers while training; needs two layers or more to act.
-    """
-
-    embedding: int
-    hidden: int
-    layers: int
-    dropout: float
-
-    def __post_init__(self) -> None:
-        check_at_least(1, embedding=self.embedding, hidden=self.hidden, layers=self.layers)
-        check_probability(dropout=self.dropout)
-        if self.dropout and self.layers == 1:
-            raise ValueError(f"dropout ({self.dropout:g}) acts between layers, so layers (1) must be at least 2")
+class LSTMConfig(RecurrentConfig):
+    """Hyper-parameters of `LSTM`."""
 
     def build(self, n_states: int) -> LSTM:
         """An LSTM over ``n_states`` states."""
