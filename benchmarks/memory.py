@@ -1,4 +1,4 @@
-"""Peak memory of the stages on many frames: 2 million x 132 float32 (1.06 GB) through TICA, k-means and k-centers.
+"""Peak memory of the stages on many frames: 2 million x 132 float32 (1.06 GB) through TICA, k-means and coring.
 
 Prints the resident set size after every stage of a first run, in which each is computed and written to the cache,
 and in a second process the peak of a run that reads it all back.

@@ -40,6 +40,10 @@ JUDGEMENT = (
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
 
 
+LONGEST_CHAIN = 100
+"""Times the wanted length: no chain of run-length tokens gets there unless its model is stuck in the longest of them,
+and then it must not fill the memory."""
+
 N_TIMESCALES = 5
 """Of the partition's own Markov state model, in the diagnosis."""
 
@@ -188,7 +192,7 @@ class Experiment:
             tokens = strided.map(tokeniser.encode)
             fitted = self._train(tokens, directory, parameters)
             sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token)
-            chains = tokeniser.decode(sampled.chains)
+            chains = tokeniser.decode(sampled.chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length)
             comparison = self._compare(stages.reference, treated.train, strided.train, chains, lumping)
             before, after = stages.states.train, treated.train
             diagnosis = diagnose(before, after, strided.train, self.kinetics.lag_time, N_TIMESCALES)

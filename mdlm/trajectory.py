@@ -185,6 +185,16 @@ class Dtraj(Clocked):
         return self
 
 
+def visit_starts(piece: IntArray) -> IntArray:
+    """First frame of each visit, an uninterrupted stay in one state; none where there are no frames.
+
+    Example:
+        >>> visit_starts(np.array([4, 4, 7, 4])).tolist()
+        [0, 2, 3]
+    """
+    return np.concatenate([[0], np.flatnonzero(piece[1:] != piece[:-1]) + 1])[: len(piece)]
+
+
 @dataclass(frozen=True)
 class Split(Generic[T]):
     """The same kind of thing for training, for validation (when to stop) and for the final test."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlm.model.base import CountedModel, ModelConfig, State, check_at_least
-from mdlm.trajectory import FloatArray, IntArray
+from mdlm.trajectory import FloatArray, IntArray, visit_starts
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class SemiMarkov(CountedModel):
 
 def _visits(piece: IntArray) -> tuple[IntArray, IntArray]:
     """State and length of each visit of one piece, in order."""
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(piece)) + 1])
+    starts = visit_starts(piece)
     return piece[starts].astype(np.int64), np.diff(starts, append=len(piece))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlm.trajectory import IntArray
+from mdlm.trajectory import IntArray, visit_starts
 
 BoolArray = NDArray[np.bool_]
 
@@ -35,7 +35,7 @@ class Visits:
             >>> visits.states.tolist(), visits.starts.tolist(), visits.lengths.tolist()
             ([4, 7, 4], [0, 2, 3], [2, 1, 1])
         """
-        starts = np.concatenate([[0], np.flatnonzero(piece[1:] != piece[:-1]) + 1])[: len(piece)]
+        starts = visit_starts(piece)
         return cls(piece[starts], starts, len(piece))
 
     @property

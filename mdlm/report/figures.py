@@ -10,7 +10,7 @@ import numpy as np
 from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
 from mdlm.report.run_folder import write_atomically
 from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH, logarithmic
-from mdlm.trajectory import IntArray
+from mdlm.trajectory import IntArray, visit_starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,9 +63,9 @@ def _traces(figure: Figure, outcome: Outcome) -> None:
 
 def _trace(axes: Axes, states: IntArray, frame_time: float, colour: str) -> None:
     """Only the changes of state are drawn: a million frames must not make a million segments."""
-    changes = np.flatnonzero(np.diff(states)) + 1
-    edges = np.concatenate([[0], changes, [len(states)]]) * frame_time
-    axes.stairs(states[np.concatenate([[0], changes])], edges, baseline=None, color=colour, linewidth=0.6)
+    starts = visit_starts(states)
+    edges = np.append(starts, len(states)) * frame_time
+    axes.stairs(states[starts], edges, baseline=None, color=colour, linewidth=0.6)
 
 
 def _timescales(figure: Figure, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlm.trajectory import FloatArray, IntArray
+from mdlm.trajectory import FloatArray, IntArray, visit_starts
 
 Runs = tuple[IntArray, IntArray]
 """Of consecutive runs: the state of each, and its length in frames."""
@@ -23,7 +23,7 @@ def runs_from_first_jump(piece: IntArray) -> Runs:
         >>> [part.tolist() for part in runs_from_first_jump(np.array([0, 0, 2, 1, 1, 1]))]
         [[2, 1], [1, 3]]
     """
-    starts = np.flatnonzero(piece[1:] != piece[:-1]) + 1
+    starts = visit_starts(piece)[1:]
     return piece[starts].astype(np.int64), np.diff(starts, append=len(piece))
 
 
