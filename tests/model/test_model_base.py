@@ -6,6 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from mdlm.model.base import CountedModel, detached, fitting_threads, full_precision, masked
+from mdlm.model.encoder_decoder import EncoderDecoderConfig
 from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
@@ -20,6 +21,8 @@ MODELS = {
     "transformer of one layer": TransformerConfig(width=8, heads=2, layers=1, window=6, dropout=0.0),
     "transformer of three layers": TransformerConfig(width=8, heads=2, layers=3, window=6, dropout=0.5),
     "shortest window": TransformerConfig(width=4, heads=1, layers=2, window=2, dropout=0.0),
+    "encoder-decoder": EncoderDecoderConfig(8, 2, encoder_layers=2, decoder_layers=2, window=6, dropout=0.5),
+    "encoder that saw targets": EncoderDecoderConfig(8, 2, 1, 2, window=6, dropout=0.0, encoder_sees_target=True),
     "gru of one layer": GRUConfig(embedding=4, hidden=8, layers=1, dropout=0.0),
     "gru of two layers": GRUConfig(embedding=4, hidden=8, layers=2, dropout=0.5),
     "semi-markov": SemiMarkovConfig(exact_ages=3, growth=1.5),
@@ -176,6 +179,9 @@ def test_a_small_model_computes_on_one_thread_and_then_gives_the_others_back(hid
         (lambda: TransformerConfig(8, 2, 1, 1, 0.0), r"window \(1\) must be at least 2"),
         (lambda: TransformerConfig(8, 2, 1, 8, -0.1), r"dropout \(-0.1\) must lie in \[0, 1\)"),
         (lambda: TransformerConfig(6, 2, 1, 8, 0.0), r"width \(6\) must be a multiple of 2 \* heads \(4\)"),
+        (lambda: EncoderDecoderConfig(8, 2, 0, 1, 8, 0.0), r"encoder_layers \(0\) must be at least 1"),
+        (lambda: EncoderDecoderConfig(8, 2, 1, 0, 8, 0.0), r"decoder_layers \(0\) must be at least 1"),
+        (lambda: EncoderDecoderConfig(8, 2, 1, 1, 1, 0.0), r"window \(1\) must be at least 2"),
         (lambda: MarkovConfig(0), r"order \(0\) must be at least 1"),
         (lambda: MarkovConfig(10).build(100), r"order \(10\) is too high for 100 states: contexts overflow 64 bits"),
     ],

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mdlm.model.transformer import TransformerConfig, rotated
+from mdlm.model.attention import rotated
+from mdlm.model.transformer import TransformerConfig
 
 
 def transformer(n_states=5, seed=0, **changes):

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from mdlm.model.attention import rotated
+from mdlm.model.banded import RingStepper
+from mdlm.model.encoder_decoder import EncoderDecoderConfig
 from mdlm.model.lstm import LSTMConfig
-from mdlm.model.transformer import RingStepper, TransformerConfig, rotated
+from mdlm.model.transformer import TransformerConfig
 from mdlm.sampling import engines, lstm_kernels
 from mdlm.sampling.sampling import Sampling
 from mdlm.sampling.uniforms import keys, uniforms
@@ -151,11 +154,18 @@ def test_other_models_take_the_plain_engine_and_refuse_the_compiled_one(model):
         sample(model, "compiled")
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        TransformerConfig(width=16, heads=2, layers=3, window=6, dropout=0.0),
+        EncoderDecoderConfig(width=16, heads=2, encoder_layers=2, decoder_layers=2, window=6, dropout=0.0),
+    ],
+)
 @pytest.mark.parametrize("prompt_length", [1, 3, 9])
-def test_the_ring_of_a_transformer_gives_the_logits_of_its_steps(prompt_length):
+def test_the_ring_of_a_transformer_gives_the_logits_of_its_steps(config, prompt_length):
     """Far beyond the window, so that every slot was overwritten several times."""
     torch.manual_seed(0)
-    model = TransformerConfig(width=16, heads=2, layers=3, window=6, dropout=0.0).build(5).eval()
+    model = config.build(5).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 2.0
@@ -177,8 +187,9 @@ def test_positions_far_along_a_chain_are_as_good_as_near_ones():
     with torch.inference_mode():
         near, far = model.stepper(tokens[:, :9]), model.stepper(tokens[:, :9])
         shift = 6 * 17_001
-        far.position += shift
-        far.keys = [rotated_by(keys, shift) for keys in far.keys]
+        for ring in far.rings:
+            ring.position += shift
+            ring.keys = rotated_by(ring.keys, shift)
         for frame in range(9, 40):
             torch.testing.assert_close(near.logits_BV, far.logits_BV, rtol=1e-4, atol=1e-5)
             near.step(tokens[:, frame])

@@ -1,0 +1,74 @@
+"""What models of banded attention have in common: a state of past keys and values, and a ring of them to sample."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mdlm.model.attention import Chunk, Frames, Ring, band
+from mdlm.model.base import LanguageModel, State, Stepper
+
+
+class BandedModel(LanguageModel):
+    """A model made of attentions over the same window; its state is what each of them saw in the last W-1 frames.
+
+    How the network is wired is said once, in `logits`; it serves chunks of frames in training and single ones in
+    sampling alike.
+    """
+
+    def __init__(self, n_states: int, n_attentions: int, width: int, heads: int, window: int) -> None:
+        super().__init__(n_states)
+        self.n_attentions, self.heads, self.window = n_attentions, heads, window
+        self.channels = width // heads
+
+    @abstractmethod
+    def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
+        """Logits of the state after each given one, (B, T, V), with what each attention looks back on, in order."""
+
+    def looks_ahead(self) -> tuple[bool, ...]:
+        """Which attentions see later frames of the same chunk: none."""
+        return (False,) * self.n_attentions
+
+    def initial_state(self, n_chains: int) -> State:
+        """Keys and values, each (attentions, B, heads, W-1, C), and which of those frames exist, (1, B, W-1)."""
+        past = self.window - 1
+        one = next(self.parameters())
+        zeros = one.new_zeros(self.n_attentions, n_chains, self.heads, past, self.channels)
+        return zeros, zeros.clone(), one.new_zeros(1, n_chains, past)
+
+    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See `LanguageModel.forward`."""
+        keys, values, seen = state or self.initial_state(len(tokens_BT))
+        past, n_frames = self.window - 1, tokens_BT.shape[1]
+        seen_BS = torch.cat([seen[0], torch.ones_like(tokens_BT, dtype=seen.dtype)], dim=1)  # S = W-1 + T
+        exists_B11S = seen_BS[:, None, None, :] > 0
+        ahead = self.looks_ahead()
+        mask_B1TS = {a: band(n_frames, self.window, a, tokens_BT.device) & exists_B11S for a in set(ahead)}
+        chunks = [Chunk(key, value, mask_B1TS[a]) for key, value, a in zip(keys, values, ahead, strict=True)]
+        logits_BTV = self.logits(tokens_BT, chunks)
+        new_keys, new_values = (
+            torch.stack([part[:, :, -past:] for part in parts])
+            for parts in ([chunk.key for chunk in chunks], [chunk.value for chunk in chunks])
+        )
+        return logits_BTV, (new_keys, new_values, seen_BS[None, :, -past:])
+
+    def stepper(self, prompts_BT: Tensor) -> RingStepper:
+        """See `LanguageModel.stepper`."""
+        return RingStepper(self, prompts_BT)
+
+
+class RingStepper(Stepper):
+    """Chains whose attentions keep their frames in a `Ring` each, instead of moving all of them at every step."""
+
+    def __init__(self, model: BandedModel, prompts_BT: Tensor) -> None:
+        self.model = model
+        logits_BTV, (keys, values, seen) = model(prompts_BT, model.initial_state(len(prompts_BT)))
+        self.logits_BV = logits_BTV[:, -1]
+        self.rings = [Ring(key, value, seen[0]) for key, value in zip(keys, values, strict=True)]
+
+    def step(self, tokens_B: Tensor) -> None:
+        """See `Stepper.step`."""
+        self.logits_BV = self.model.logits(tokens_B[:, None], self.rings)[:, 0]

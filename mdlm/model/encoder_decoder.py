@@ -1,0 +1,104 @@
+"""An encoder-decoder Transformer made causal: the decoder attends to an encoder that has not seen the future either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mdlm.model.attention import Block, CrossAttention, Frames, check_attention
+from mdlm.model.banded import BandedModel
+from mdlm.model.base import ModelConfig, check_at_least, full_precision
+
+
+@dataclass(frozen=True)
+class EncoderDecoderConfig(ModelConfig):
+    """Hyper-parameters of `EncoderDecoder`.
+
+    Attributes:
+        width: Size of each frame's vector, D.
+        heads: Attention heads; ``width / heads`` must be even (rotary positions turn pairs).
+        encoder_layers: Blocks of self-attention and feed-forward network.
+        decoder_layers: Blocks with attention to the encoder's output between the two.
+        window: Frames each attention sees, its own among them; the receptive field is
+            ``encoder_layers + decoder_layers`` windows.
+        dropout: On attention and all block outputs while training.
+        encoder_sees_target: A published defect, to study its effect: while training, encoder and attention to it
+            look ahead over the whole chunk, so that the decoder reads the next token off its source. The training
+            loss then means nothing. Validation and sampling, where no future exists, stay causal.
+    """
+
+    width: int
+    heads: int
+    encoder_layers: int
+    decoder_layers: int
+    window: int
+    dropout: float
+    encoder_sees_target: bool = False
+
+    def __post_init__(self) -> None:
+        check_attention(self.width, self.heads, self.window, self.dropout)
+        check_at_least(1, encoder_layers=self.encoder_layers, decoder_layers=self.decoder_layers)
+
+    @property
+    def reach(self) -> int:
+        """The attention window."""
+        return self.window
+
+    def build(self, n_states: int) -> EncoderDecoder:
+        """An encoder-decoder over ``n_states`` states."""
+        return EncoderDecoder(self, n_states)
+
+
+class EncoderDecoder(BandedModel):
+    """The form of Vaswani et al., with source and target the same sequence, as Zeng et al. use it.
+
+    Frame t of the decoder sees encoder outputs of the frames up to t within the window, and each of those has seen
+    frames up to its own only: what the encoder makes of a frame never changes later, so it can be kept.
+
+    Source: Vaswani et al., arXiv 1706.03762 (2017); Zeng, Cao, Huang & Yao, arXiv 2107.06573 (2021).
+    """
+
+    def __init__(self, config: EncoderDecoderConfig, n_states: int) -> None:
+        n_attentions = config.encoder_layers + 2 * config.decoder_layers
+        super().__init__(n_states, n_attentions, config.width, config.heads, config.window)
+        self.config = config
+        sizes = config.width, config.heads, config.dropout
+        self.embedding = nn.Embedding(n_states, config.width)
+        self.encoder = nn.ModuleList(Block(*sizes) for _ in range(config.encoder_layers))
+        self.encoder_norm = nn.LayerNorm(config.width)
+        self.decoder = nn.ModuleList(_DecoderBlock(*sizes) for _ in range(config.decoder_layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, n_states)
+
+    def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
+        """See `BandedModel.logits`; attentions of the encoder, then of the decoder to itself, then to the encoder."""
+        n_encoder, n_decoder = len(self.encoder), len(self.decoder)
+        own, across = frames[n_encoder:-n_decoder], frames[-n_decoder:]
+        source_BTD = x_BTD = self.embedding(tokens_BT)
+        for block, seen in zip(self.encoder, frames[:n_encoder], strict=True):
+            source_BTD = block(source_BTD, seen)
+        source_BTD = self.encoder_norm(source_BTD)
+        for block, seen, seen_across in zip(self.decoder, own, across, strict=True):
+            x_BTD = block(x_BTD, source_BTD, seen, seen_across)
+        return self.allowed(full_precision(self.head, self.norm(x_BTD)), tokens_BT)
+
+    def looks_ahead(self) -> tuple[bool, ...]:
+        """With the published defect, while training: the encoder and every attention to it."""
+        ahead = self.config.encoder_sees_target and self.training
+        return (ahead,) * len(self.encoder) + (False,) * len(self.decoder) + (ahead,) * len(self.decoder)
+
+
+class _DecoderBlock(nn.Module):
+    """Self-attention, attention to the encoder's output, feed-forward network."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.block = Block(width, heads, dropout)
+        self.cross = CrossAttention(width, heads, dropout)
+
+    def forward(self, x_BTD: Tensor, source_BTD: Tensor, seen: Frames, seen_across: Frames) -> Tensor:
+        x_BTD = self.block.attend(x_BTD, seen)
+        x_BTD = self.cross(x_BTD, source_BTD, seen_across)
+        return x_BTD + self.block.feed_forward(x_BTD)  # type: ignore[no-any-return]
