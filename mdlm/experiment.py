@@ -30,7 +30,9 @@ from mdlm.store import Store
 from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
-from mdlm.training.training import Fitted, Training, refuse_other
+from mdlm.training.checkpoint import refuse_other
+from mdlm.training.fitted import Fitted
+from mdlm.training.training import Training
 from mdlm.trajectory import Dtraj, Split, split_pieces
 
 JUDGEMENT = (

@@ -46,6 +46,8 @@ ALLOWED = {
     | {"macrostates.base", "model.base"}
     | {
         "training.training",
+        "training.checkpoint",
+        "training.fitted",
         "training.evaluate",
         "sampling.sampling",
         "kinetics.compare",

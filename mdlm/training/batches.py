@@ -6,6 +6,7 @@ of another: a frame's target is always the next frame of its own piece.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,13 +28,31 @@ class Batch:
         inputs_BT: States.
         targets_BT: The state one frame later, or `IGNORED` where padded.
         keep_B: Whether each row continues the same row of the batch before; else its state starts afresh.
+        n_targets: How many targets are not `IGNORED`; at least 1, but where there is no loss.
         warm_up: Only to bring the carried state up to date: no loss.
     """
 
     inputs_BT: Tensor
     targets_BT: Tensor
     keep_B: Tensor
+    n_targets: int
     warm_up: bool = False
+
+
+class Batches(ABC):
+    """Which tokens an update sees.
+
+    Attributes:
+        n_rows: Rows of every batch, B.
+        n_batches: Batches with a loss in each epoch.
+    """
+
+    n_rows: int
+    n_batches: int
+
+    @abstractmethod
+    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """One epoch, decided by ``rng`` alone, so that a resumed run can find its place again."""
 
 
 class Tape:
@@ -66,7 +85,7 @@ class Tape:
         return chunk[:, :-1], chunk[:, 1:].masked_fill(padded, IGNORED)
 
 
-class Streams:
+class Streams(Batches):
     """Contiguous runs of the pieces side by side, for truncated back-propagation through time.
 
     The chunks of all pieces, in time order, are dealt out as ``n_streams`` consecutive runs. The state a model
@@ -80,24 +99,25 @@ class Streams:
     def __init__(self, pieces: Sequence[IntArray], length: int, n_streams: int, device: torch.device) -> None:
         self.tape = Tape(pieces, length, device)
         n_chunks = len(self.tape.starts)
-        self.n_streams = max(1, min(n_streams, n_chunks // self.min_chunks))
-        self.n_batches = -(-n_chunks // self.n_streams)
+        self.n_rows = max(1, min(n_streams, n_chunks // self.min_chunks))
+        self.n_batches = -(-n_chunks // self.n_rows)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """Every frame of every piece once, in batches of one chunk per stream."""
         tape, n_chunks = self.tape, len(self.tape.starts)
-        begin = np.linspace(0, n_chunks, self.n_streams + 1).astype(np.int64)
+        begin = np.linspace(0, n_chunks, self.n_rows + 1).astype(np.int64)
         shift = rng.integers(n_chunks)
         for number in range(-1, self.n_batches):
             chunk = begin[:-1] + number
-            over = (chunk >= begin[1:]) if number >= 0 else np.zeros(self.n_streams, dtype=bool)
+            over = (chunk >= begin[1:]) if number >= 0 else np.zeros(self.n_rows, dtype=bool)
             chunk = (chunk + shift) % n_chunks
-            inputs, targets = tape.gather(tape.starts[chunk], np.where(over, 0, tape.valid[chunk]))
+            valid = np.where(over, 0, tape.valid[chunk])
+            inputs, targets = tape.gather(tape.starts[chunk], valid)
             keep = torch.from_numpy(~tape.first[chunk] & (number >= 0)).to(inputs.device)
-            yield Batch(inputs, targets, keep, warm_up=number < 0)
+            yield Batch(inputs, targets, keep, int(valid.sum()), warm_up=number < 0)
 
 
-class Windows:
+class Windows(Batches):
     """Windows that start at random frames with a fresh state, the way published codes train.
 
     A piece shorter than a window is used whole, padded.
@@ -105,7 +125,7 @@ class Windows:
 
     def __init__(self, pieces: Sequence[IntArray], length: int, n_windows: int, device: torch.device) -> None:
         self.tape = Tape(pieces, length, device)
-        self.batch_size = n_windows
+        self.n_rows = n_windows
         inputs = np.array([len(piece) - 1 for piece in pieces])
         self.offsets = np.concatenate([[0], np.cumsum(inputs + 1)[:-1]])
         self.valid = np.minimum(length, inputs)
@@ -116,8 +136,9 @@ class Windows:
         """As many frames as the pieces hold, every possible window equally likely."""
         last_start = np.cumsum(self.n_starts)
         for _ in range(self.n_batches):
-            number = rng.integers(last_start[-1], size=self.batch_size)
+            number = rng.integers(last_start[-1], size=self.n_rows)
             piece = np.searchsorted(last_start, number, side="right")
             start = self.offsets[piece] + number - (last_start[piece] - self.n_starts[piece])
             inputs, targets = self.tape.gather(start, self.valid[piece])
-            yield Batch(inputs, targets, torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device))
+            keep = torch.zeros(self.n_rows, dtype=torch.bool, device=inputs.device)
+            yield Batch(inputs, targets, keep, int(self.valid[piece].sum()))

@@ -62,6 +62,29 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
+def refuse_other(directory: Path, identity: Mapping[str, Any]) -> None:
+    """Raise `ValueError` where a folder's checkpoints, counted models' too, belong to another configuration."""
+    for name in ("last.safetensors", "best.safetensors"):
+        if (directory / name).exists():
+            _, description = read(directory / name)
+            check_identity(directory / name, description["identity"], identity)
+
+
+def check_identity(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `ValueError` naming every setting in which two identities differ; ``was`` has been read from ``path``."""
+    now = json.loads(json.dumps(now))  # as it will be read back: tuples are lists
+    changed = [
+        f"{name} was {was.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted({*now, *was})
+        if was.get(name) != now.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"checkpoint {path} belongs to another configuration ({'; '.join(changed)}); "
+            "give this run a directory of its own or delete that one"
+        )
+
+
 def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
     """The optimiser's running averages under flat names."""
     return {

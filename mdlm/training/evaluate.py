@@ -32,7 +32,7 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
     was_training = model.training
     model.eval()
     total, count = 0.0, 0
-    state = model.initial_state(streams.n_streams)
+    state = model.initial_state(streams.n_rows)
     for batch in streams.epoch(np.random.default_rng(0)):
         logits, state = model(batch.inputs_BT, masked(state, batch.keep_B))
         if batch.warm_up:

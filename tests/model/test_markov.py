@@ -8,7 +8,7 @@ from deeptime.markov.msm import MaximumLikelihoodMSM
 
 from mdlm.model.markov import MarkovConfig
 from mdlm.training import checkpoint
-from mdlm.training.training import load
+from mdlm.training.fitted import load
 
 
 def counted(pieces, n_states, order=1):

@@ -71,7 +71,7 @@ def test_in_streams_every_batch_has_a_target_and_their_number_is_known(lengths, 
     _, *batches = streams.epoch(np.random.default_rng(seed))
     assert len(batches) == streams.n_batches
     for batch in batches:
-        assert batch.inputs_BT.shape == batch.targets_BT.shape == (streams.n_streams, length)
+        assert batch.inputs_BT.shape == batch.targets_BT.shape == (streams.n_rows, length)
         assert (batch.targets_BT != IGNORED).any()
 
 
@@ -94,7 +94,7 @@ def test_runs_begin_elsewhere_in_every_epoch_and_the_seed_decides_where():
 
 @pytest.mark.parametrize(("n_chunks", "n_streams"), [(8 * 64, 64), (8 * 64 - 1, 63), (16, 2), (15, 1), (3, 1)])
 def test_small_data_get_fewer_streams_of_at_least_eight_chunks(n_chunks, n_streams):
-    assert Streams(tagged([5 * n_chunks + 1]), 5, 64, CPU).n_streams == n_streams
+    assert Streams(tagged([5 * n_chunks + 1]), 5, 64, CPU).n_rows == n_streams
 
 
 @for_any_pieces

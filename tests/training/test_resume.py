@@ -7,8 +7,7 @@ import torch
 
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
-from mdlm.training import checkpoint
-from mdlm.training import training as module
+from mdlm.training import checkpoint, run
 from mdlm.training.evaluate import nll_nats_per_token
 
 # with dropout, so that its random numbers must match too
@@ -148,7 +147,7 @@ def test_only_the_two_checkpoints_are_left(training, tokens, tmp_path):
 def test_dying_between_the_two_checkpoints_of_an_epoch_loses_nothing(training, tokens, tmp_path, monkeypatch):
     """The best is a newer epoch's then than the last; the epoch is trained again and gives the same."""
     losses = [3.0, 2.0, 1.0, 4.0]
-    monkeypatch.setattr(module, "nll_nats_per_token", lambda *_: losses[calls.pop(0)])
+    monkeypatch.setattr(run, "nll_nats_per_token", lambda *_: losses[calls.pop(0)])
     calls = [0, 1, 2, 3]
     straight = training().fit(LSTM, tokens(), 0, tmp_path / "straight", {})
     original, written = checkpoint.write, []
@@ -179,7 +178,7 @@ def test_training_stops_when_patience_is_out_and_returns_the_best_weights(traini
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         return next(losses)
 
-    monkeypatch.setattr(module, "nll_nats_per_token", scripted)
+    monkeypatch.setattr(run, "nll_nats_per_token", scripted)
     fitted = training(max_epochs=10, patience=2).fit(LSTM, tokens(), 0, tmp_path, {})
     assert len(fitted.history) == 4  # the fourth is no better than the second
     assert fitted.best_epoch == 2

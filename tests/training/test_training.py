@@ -11,9 +11,9 @@ from mdlm.model.markov import MarkovConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.sampling.sampling import Sampling
 from mdlm.tokens.base import Tokens
-from mdlm.training import training as module
+from mdlm.training import run
 from mdlm.training.evaluate import nll_nats_per_token
-from mdlm.training.training import load
+from mdlm.training.fitted import load
 from mdlm.trajectory import Split
 
 LSTM = LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0)
@@ -24,13 +24,13 @@ DEEP_LSTM = LSTMConfig(embedding=4, hidden=8, layers=2, dropout=0.3)
 @pytest.fixture
 def optimiser_of(monkeypatch):
     """A list that gets the optimiser of every run."""
-    made, original = [], module._adamw
+    made, original = [], run.adamw
 
     def spy(*arguments):
         made.append(original(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(module, "_adamw", spy)
+    monkeypatch.setattr(run, "adamw", spy)
     return made
 
 
@@ -180,7 +180,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(training, tokens, tmp_path):
 
 def test_a_validation_loss_that_is_no_number_stops_too(training, tokens, tmp_path, monkeypatch):
     """The last update of an epoch may be the one that breaks the weights."""
-    monkeypatch.setattr(module, "nll_nats_per_token", lambda *_: float("nan"))
+    monkeypatch.setattr(run, "nll_nats_per_token", lambda *_: float("nan"))
     with pytest.raises(FloatingPointError, match=r"^the loss became nan in epoch 1"):
         training().fit(LSTM, tokens(), 0, tmp_path, {})
     assert not list(tmp_path.iterdir())
