@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from mdlm.tracking import Tracking
 from mdlm.training.checkpoint import refuse_other
 from mdlm.training.fitted import Fitted
 from mdlm.training.training import Training
-from mdlm.trajectory import Dtraj, Split, split_pieces
+from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
 
 JUDGEMENT = (
     *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
@@ -90,7 +90,8 @@ class Experiment:
         recrossing: Cleans the state sequence.
         stride: Thins it; keep every n-th frame.
         offsets: ``all``: each frame may be the first that a stride keeps, each choice a trajectory of its own;
-            ``first``: only the first frame is.
+            ``first``: only the first frame is; ``interleaved``: a published defect, training data that make
+            neighbours of distant frames. What is judged or held out never is.
         tokens: The form in which a model reads it.
         macrostates: What molecular dynamics and sample are both judged on.
         model: Learns it.
@@ -109,7 +110,7 @@ class Experiment:
     partition: Partition
     recrossing: Recrossing
     stride: int
-    offsets: Literal["all", "first"]
+    offsets: Offsets
     tokens: Tokenisation
     macrostates: Macrostates
     model: ModelConfig
@@ -189,9 +190,11 @@ class Experiment:
             tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, made_with()))
             stages = self.stages()
             treated, lumping = stages.treated, stages.lumping
-            strided = treated.map(lambda part: part.strided(self.stride, self.offsets))
-            tokeniser = self.tokens.fit(strided.train)
-            tokens = strided.map(tokeniser.encode)
+            offsets = "all" if self.offsets == "interleaved" else self.offsets
+            strided = treated.map(lambda part: part.strided(self.stride, offsets))
+            learned = replace(strided, train=treated.train.strided(self.stride, self.offsets))
+            tokeniser = self.tokens.fit(learned.train)
+            tokens = learned.map(tokeniser.encode)
             fitted = self._train(tokens, directory, parameters)
             sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token)
             chains = tokeniser.decode(sampled.chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Self, TypeVar
+from typing import Generic, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
+Offsets = Literal["first", "all", "interleaved"]
+"""With which frames of a piece a stride begins; see `Clocked.strided`."""
 T = TypeVar("T")
 S = TypeVar("S")
 
@@ -93,14 +95,16 @@ class Clocked(ABC):
         """Number of frames in ``lag_time``; see `mdlm.trajectory.lag_frames`."""
         return lag_frames(lag_time, self.frame_time, self.time_unit)
 
-    def strided(self, stride: int, offsets: Literal["first", "all"] = "first") -> Self:
+    def strided(self, stride: int, offsets: Offsets = "first") -> Self:
         """Keep every ``stride``-th frame of each piece; the frame time grows by the same factor.
 
         Args:
             stride: In frames.
             offsets: ``first`` keeps frames 0, k, 2k ... of each piece; ``all`` makes of each piece k pieces, one
                 for each frame to begin with (empty ones are left out), so that no frame is lost. These k overlap
-                in time: they are not k times as much independent data.
+                in time: they are not k times as much independent data. ``interleaved`` is a published defect, for
+                training data only: frames 0, n/k, 2n/k ... 1, n/k + 1 ... of a piece of n, which makes neighbours
+                of distant frames and keeps no time at all.
 
         Example:
             >>> states = Dtraj((np.array([0, 1, 2, 3, 4]),), 0.1, "ps", n_states=5)
@@ -112,8 +116,14 @@ class Clocked(ABC):
         """
         if stride < 1:
             raise ValueError(f"stride ({stride}) must be at least 1")
-        if offsets not in ("first", "all"):
-            raise ValueError(f"offsets ({offsets}) must be first or all")
+        if offsets not in get_args(Offsets):
+            raise ValueError(f"offsets ({offsets}) must be one of {', '.join(get_args(Offsets))}")
+        if offsets == "interleaved":
+            blocks = (
+                piece[: len(piece) // stride * stride].reshape(stride, -1, *piece.shape[1:]) for piece in self.pieces
+            )
+            pieces = tuple(np.concatenate(block.swapaxes(0, 1)) for block in blocks if block.size)
+            return replace(self, pieces=pieces, frame_time=self.frame_time * stride)
         phases = (range(min(stride, len(piece)) if offsets == "all" else 1) for piece in self.pieces)
         pieces = tuple(
             piece[phase::stride] for piece, begins in zip(self.pieces, phases, strict=True) for phase in begins

@@ -41,9 +41,9 @@ class Run:
         self.training, self.model, self.tokens, self.seed, self.identity = training, model, tokens, seed, identity
         self.best_path, self.last_path = directory / "best.safetensors", directory / "last.safetensors"
         self.batches = training.batches(tokens.train.pieces)
-        self.objective, self.penalty = training.objective(), training.penalty()
+        self.objective, self.penalty = training.objective(tokens.validation.pieces), training.penalty()
         self.n_updates = training.max_epochs * self.batches.n_batches
-        self.schedule = Schedule(training.learning_rate, training.warmup_fraction, self.n_updates)
+        self.schedule = Schedule(training.learning_rate, training.warmup_fraction, self.n_updates, training.schedule)
         self.optimiser = adamw(model, training.learning_rate, training.weight_decay)
         self.autocast = autocast(training.torch_device(), training.uses_bfloat16())
         self.history: list[Epoch] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -19,7 +19,9 @@ from mdlm.training.batches import Batches, Streams, Windows
 from mdlm.training.fitted import Fitted
 from mdlm.training.objective import Likelihood, Objective, Penalty
 from mdlm.training.precision import device_has_bfloat16
+from mdlm.training.published import Defects, LeakingValidation, StatefulWindows
 from mdlm.training.run import Run
+from mdlm.training.scheduled_sampling import ScheduledSampling
 from mdlm.training.support import unseen_jumps
 from mdlm.trajectory import IntArray, Split
 
@@ -43,6 +45,11 @@ class Training:
         support: ``seen`` rules out jumps that the training data rule out (`mdlm.training.support.unseen_jumps`);
             ``all`` leaves every jump possible.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
+        schedule: What follows the warm-up: ``cosine`` (down to zero) or ``constant``.
+        scheduled_sampling: Probability that an input token is a sample of the model's own prediction, once its ramp
+            is over (`mdlm.training.scheduled_sampling`); 0 trains on the data alone.
+        scheduled_sampling_ramp: Share of all updates over which that probability rises from zero.
+        defects: Published defects, to measure their effect; none by default.
     """
 
     batching: Literal["streams", "windows"]
@@ -57,6 +64,10 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     support: Literal["seen", "all"] = "seen"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    scheduled_sampling: float = 0.0
+    scheduled_sampling_ramp: float = 0.5
+    defects: Defects = field(default_factory=Defects)
 
     def __post_init__(self) -> None:
         check_at_least(1, batch_size=self.batch_size, max_epochs=self.max_epochs, patience=self.patience)
@@ -65,9 +76,14 @@ class Training:
         for name in ("learning_rate", "gradient_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0 and finite")
-        if not 0 <= self.warmup_fraction <= 1:
-            raise ValueError(f"warmup_fraction ({self.warmup_fraction:g}) must lie in [0, 1]")
-        for name in ("batching", "precision", "support"):
+        for name in ("warmup_fraction", "scheduled_sampling", "scheduled_sampling_ramp"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} ({getattr(self, name):g}) must lie in [0, 1]")
+        if self.defects.stateful_windows and self.batching != "windows":
+            raise ValueError(
+                "defects.stateful_windows (true) needs batching=windows; streams carry state as they should"
+            )
+        for name in ("batching", "precision", "support", "schedule"):
             allowed = get_args(get_type_hints(Training)[name])
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be one of {', '.join(allowed)}")
@@ -92,15 +108,22 @@ class Training:
     def batches(self, pieces: Sequence[IntArray]) -> Batches:
         """How the training data reach the model."""
         kind = Streams if self.batching == "streams" else Windows
-        return kind(pieces, self.context_length, self.batch_size, self.torch_device())
+        batches = kind(pieces, self.context_length, self.batch_size, self.torch_device())
+        return StatefulWindows(batches) if self.defects.stateful_windows else batches
 
-    def objective(self) -> Objective:
-        """How the loss of a batch is computed."""
-        return Likelihood()
+    def objective(self, validation: Sequence[IntArray]) -> Objective:
+        """How the loss of a batch is computed; the validation data matter only where they leak into it."""
+        objective: Objective = Likelihood()
+        if self.scheduled_sampling:
+            objective = ScheduledSampling(self.scheduled_sampling, self.scheduled_sampling_ramp)
+        if self.defects.validation_gradients:
+            objective = LeakingValidation(objective, self.batches(validation), self.max_epochs)
+        return objective
 
     def penalty(self) -> Penalty | None:
         """What is added to the loss for the weights themselves; None adds nothing."""
-        return None
+        penalised = self.defects.kernel_l2 or self.defects.recurrent_kernel_l2
+        return self.defects.penalty if penalised else None
 
     def check(self, lengths: tuple[int, ...]) -> None:
         """Raise `ValueError` where training pieces of these lengths hold no window of ``context_length``."""
