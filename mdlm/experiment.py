@@ -37,6 +37,7 @@ from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
 
 JUDGEMENT = (
     *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
+    *("training.micro_batch_size", "training.checkpoint_minutes"),
     *("system.lag_time", "system.directory", "system.n_processes"),
 )
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""

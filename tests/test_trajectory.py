@@ -95,12 +95,23 @@ def test_a_stride_is_not_the_interleaving_of_distant_blocks(offsets):
     thin = Trajectory((series[:, None],), 1.0, "ps", columns=("x",)).strided(stride, offsets)
     # standard error of the correlation: sqrt((1 - 0.76^2) / 10_000) = 0.0065, not smaller with overlapping phases
     assert lag_one_correlation([piece[:, 0] for piece in thin.pieces]) == pytest.approx(0.76, abs=0.026)
-    interleaved = series.reshape(stride, -1).T.ravel()
-    assert lag_one_correlation([interleaved]) == pytest.approx(0.0, abs=0.1)
+    interleaved = Trajectory((series[:, None],), 1.0, "ps", columns=("x",)).strided(stride, "interleaved")
+    assert lag_one_correlation([piece[:, 0] for piece in interleaved.pieces]) == pytest.approx(0.0, abs=0.1)
 
 
-def test_offsets_other_than_first_and_all_are_refused():
-    with pytest.raises(ValueError, match=r"^offsets \(last\) must be first or all$"):
+def test_interleaving_makes_neighbours_of_distant_frames():
+    """By hand: of frames 0 ... 6 in two blocks 0 1 2 and 3 4 5; of two frames no two blocks of a stride of three."""
+    states = Dtraj((np.arange(7), np.arange(10, 12)), 0.5, "ps", n_states=20)
+    two, three = states.strided(2, "interleaved"), states.strided(3, "interleaved")
+    assert [piece.tolist() for piece in two.pieces] == [[0, 3, 1, 4, 2, 5], [10, 11]]
+    assert [piece.tolist() for piece in three.pieces] == [[0, 2, 4, 1, 3, 5]]
+    assert (two.frame_time, three.frame_time) == (1.0, 1.5)
+    once = states.strided(1, "interleaved")
+    assert [piece.tolist() for piece in once.pieces] == [piece.tolist() for piece in states.pieces]
+
+
+def test_offsets_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match=r"^offsets \(last\) must be one of first, all, interleaved$"):
         dtraj(10).strided(2, "last")
 
 

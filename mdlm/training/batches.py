@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlm.trajectory import IntArray
@@ -28,7 +29,8 @@ class Batch:
         inputs_BT: States.
         targets_BT: The state one frame later, or `IGNORED` where padded.
         keep_B: Whether each row continues the same row of the batch before; else its state starts afresh.
-        n_targets: How many targets are not `IGNORED`; at least 1, but where there is no loss.
+        n_targets: How many targets of the whole batch, of which this may be a part, are not `IGNORED`; at least 1,
+            but where there is no loss.
         warm_up: Only to bring the carried state up to date: no loss.
     """
 
@@ -37,6 +39,12 @@ class Batch:
     keep_B: Tensor
     n_targets: int
     warm_up: bool = False
+
+    def parts(self, n_rows: int) -> Iterator[Batch]:
+        """The batch in pieces of at most ``n_rows`` rows."""
+        tensors = (torch.split(tensor, n_rows) for tensor in (self.inputs_BT, self.targets_BT, self.keep_B))
+        for inputs, targets, keep in zip(*tensors, strict=True):
+            yield Batch(inputs, targets, keep, self.n_targets, self.warm_up)
 
 
 class Batches(ABC):
@@ -76,13 +84,19 @@ class Tape:
 
     def gather(self, starts_B: IntArray, valid_B: IntArray) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the chunks of ``valid_B`` frames that start at ``starts_B``, padded to length."""
-        device = self.tokens.device
-        position = torch.arange(self.length + 1, device=device)
-        starts, valid = torch.from_numpy(starts_B).to(device), torch.from_numpy(valid_B).to(device)
+        position = torch.arange(self.length + 1, device=self.tokens.device)
+        starts, valid = self.moved(starts_B), self.moved(valid_B)
         index = (starts[:, None] + position).clamp_(max=len(self.tokens) - 1)
         chunk = self.tokens[index].long()
         padded = position[:-1] >= valid[:, None]
         return chunk[:, :-1], chunk[:, 1:].masked_fill(padded, IGNORED)
+
+    def moved(self, array: IntArray | NDArray[np.bool_]) -> Tensor:
+        """An array on the device; the processor does not wait until it is there."""
+        tensor = torch.from_numpy(array)
+        if self.tokens.is_cuda:
+            return tensor.pin_memory().to(self.tokens.device, non_blocking=True)
+        return tensor
 
 
 class Streams(Batches):
@@ -113,7 +127,7 @@ class Streams(Batches):
             chunk = (chunk + shift) % n_chunks
             valid = np.where(over, 0, tape.valid[chunk])
             inputs, targets = tape.gather(tape.starts[chunk], valid)
-            keep = torch.from_numpy(~tape.first[chunk] & (number >= 0)).to(inputs.device)
+            keep = tape.moved(~tape.first[chunk] & (number >= 0))
             yield Batch(inputs, targets, keep, int(valid.sum()), warm_up=number < 0)
 
 

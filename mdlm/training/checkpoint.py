@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 OPTIMISER = "optimiser."
+POSITION = "position."
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -83,6 +84,26 @@ def check_identity(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -
             f"checkpoint {path} belongs to another configuration ({'; '.join(changed)}); "
             "give this run a directory of its own or delete that one"
         )
+
+
+def check_vocabulary(path: Path, was: Sequence[str], now: Sequence[str]) -> None:
+    """Raise `ValueError` where a checkpoint's tokens are not those of the data at hand."""
+    if len(was) != len(now):
+        difference = f"{len(was)} tokens, not {len(now)}"
+    else:
+        changed = [f"token {n} was {a!r}, is {b!r}" for n, (a, b) in enumerate(zip(was, now, strict=True)) if a != b]
+        if not changed:
+            return
+        difference = changed[0] if len(changed) == 1 else f"{changed[0]}, and {len(changed) - 1} more"
+    raise ValueError(
+        f"checkpoint {path} belongs to another vocabulary ({difference}); "
+        "give this run a directory of its own or delete that one"
+    )
+
+
+def weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's own among a checkpoint's tensors."""
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith((OPTIMISER, POSITION))}
 
 
 def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:

@@ -26,9 +26,9 @@ class Defects:
 
     Attributes:
         kernel_l2: Times the sum of squares of what Keras calls the kernels of recurrent layers, the weights of their
-            inputs; added to the mean loss. It does not fade with more data, so that learned probabilities are
-            flatter than those of any data. Published: 0.01.
-        recurrent_kernel_l2: The same of the recurrent kernels, the weights of their own last output: memory costs.
+            inputs; added to the mean loss. In a given number of epochs it leaves the learned probabilities flatter
+            than those of the data, more so where they depend on the past. Published: 0.01.
+        recurrent_kernel_l2: The same of the recurrent kernels, the weights of their own last output.
         stateful_windows: The state at the end of a window is carried into the next one in the same row, which is
             another, unrelated piece of trajectory. Needs ``batching=windows``.
         validation_gradients: The gradients of the validation pass are not cleared before the first update of the

@@ -18,7 +18,7 @@ from mdlm.training import checkpoint
 from mdlm.training.batches import Batches, Streams, Windows
 from mdlm.training.fitted import Fitted
 from mdlm.training.objective import Likelihood, Objective, Penalty
-from mdlm.training.precision import device_has_bfloat16
+from mdlm.training.precision import deterministic_algorithms, device_has_bfloat16, forked_random_numbers
 from mdlm.training.published import Defects, LeakingValidation, StatefulWindows
 from mdlm.training.run import Run
 from mdlm.training.scheduled_sampling import ScheduledSampling
@@ -45,6 +45,10 @@ class Training:
         support: ``seen`` rules out jumps that the training data rule out (`mdlm.training.support.unseen_jumps`);
             ``all`` leaves every jump possible.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
+        micro_batch_size: Rows computed at once, whose gradients add up to that of the batch; None computes all.
+        deterministic: Only algorithms that give the same bits every time. On a CPU the same seed and number of
+            threads do so anyway; on a GPU it costs some speed.
+        checkpoint_minutes: A run that dies loses at most these; None saves at the end of each epoch only.
         schedule: What follows the warm-up: ``cosine`` (down to zero) or ``constant``.
         scheduled_sampling: Probability that an input token is a sample of the model's own prediction, once its ramp
             is over (`mdlm.training.scheduled_sampling`); 0 trains on the data alone.
@@ -64,6 +68,9 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     support: Literal["seen", "all"] = "seen"
+    micro_batch_size: int | None = None
+    deterministic: bool = False
+    checkpoint_minutes: float | None = 2.0
     schedule: Literal["cosine", "constant"] = "cosine"
     scheduled_sampling: float = 0.0
     scheduled_sampling_ramp: float = 0.5
@@ -76,6 +83,10 @@ class Training:
         for name in ("learning_rate", "gradient_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0 and finite")
+        if self.micro_batch_size is not None:
+            check_at_least(1, micro_batch_size=self.micro_batch_size)
+        if self.checkpoint_minutes is not None and not self.checkpoint_minutes > 0:
+            raise ValueError(f"checkpoint_minutes ({self.checkpoint_minutes:g}) must be above 0, or null")
         for name in ("warmup_fraction", "scheduled_sampling", "scheduled_sampling_ramp"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must lie in [0, 1]")
@@ -166,15 +177,16 @@ class Training:
         """
         self.check(tokens.train.lengths)
         self.check_model(config)
-        with torch.random.fork_rng():
+        device = self.torch_device()
+        with forked_random_numbers(device):
             torch.manual_seed(seed)
-            model = config.build(tokens.train.n_tokens).to(self.torch_device())
+            model = config.build(tokens.train.n_tokens).to(device)
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
         if self.support == "seen":
             known = (*tokens.train.pieces, *tokens.validation.pieces)  # else validation could be impossible
             model.forbid(torch.from_numpy(unseen_jumps(known, model.n_states)))
-        with fitting_threads(model):
+        with fitting_threads(model), deterministic_algorithms(self.deterministic):
             return Run(self, model, tokens, seed, directory, identity).finish(progress)
 
 
@@ -182,7 +194,10 @@ def _count(model: CountedModel, tokens: Split[Tokens], directory: Path, identity
     start = time.perf_counter()
     model.count(tokens.train.pieces)
     seconds = time.perf_counter() - start
-    checkpoint.write(
-        directory / "best.safetensors", model.state_dict(), {"n_states": model.n_states, "identity": identity}
-    )
+    description = {
+        "n_states": model.n_states,
+        "token_names": list(tokens.train.token_names),
+        "identity": dict(identity),
+    }
+    checkpoint.write(directory / "best.safetensors", model.state_dict(), description)
     return Fitted(model.eval(), seconds=seconds)

@@ -14,6 +14,7 @@ from mdlm.tokens.base import Tokens
 from mdlm.training import run
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.fitted import load
+from mdlm.training.optimiser import Schedule
 from mdlm.trajectory import Split
 
 LSTM = LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0)
@@ -48,6 +49,9 @@ def optimiser_of(monkeypatch):
         ({"warmup_fraction": 1.5}, r"warmup_fraction \(1.5\) must lie in \[0, 1\]"),
         ({"batching": "stream"}, r"batching \(stream\) must be one of streams, windows"),
         ({"precision": "bf16"}, r"precision \(bf16\) must be one of auto, float32, bfloat16"),
+        ({"schedule": "linear"}, r"schedule \(linear\) must be one of cosine, constant"),
+        ({"scheduled_sampling": 1.5}, r"scheduled_sampling \(1.5\) must lie in \[0, 1\]"),
+        ({"scheduled_sampling_ramp": float("nan")}, r"scheduled_sampling_ramp \(nan\) must lie in \[0, 1\]"),
         ({"support": "some"}, r"support \(some\) must be one of seen, all"),
         ({"device": "gpu"}, r"device \(gpu\) must be auto, cpu, cuda or cuda:N"),
     ],
@@ -97,6 +101,15 @@ def test_the_learning_rate_reaches_the_optimiser_and_follows_the_schedule(traini
     np.testing.assert_allclose(used[[8, 12, 16], 0], 0.05 * np.array([2 + 2**0.5, 2, 2 - 2**0.5]) / 4)
     assert 0 < used[-1, 0] < 0.05 * 0.01
     np.testing.assert_allclose([epoch.learning_rate for epoch in fitted.history], [*used[5::5, 0], 0])
+
+
+def test_a_constant_schedule_stays_at_the_peak_after_the_warm_up(training, tokens, tmp_path):
+    settings = training(learning_rate=0.05, warmup_fraction=0.25, schedule="constant")
+    history = settings.fit(LSTM, tokens(401), 0, tmp_path, {}).history
+    assert [epoch.learning_rate for epoch in history] == [0.05] * 4
+    assert [Schedule(0.05, 0.25, 16, "constant").rate(n) for n in range(16)] == pytest.approx(
+        [0.01, 0.02, 0.03, 0.04, *[0.05] * 12]
+    )
 
 
 def one_update(training, tokens, tmp_path, name, **changes):
