@@ -49,6 +49,9 @@ def optimiser_of(monkeypatch):
         ({"batching": "stream"}, r"batching \(stream\) must be one of streams, windows"),
         ({"precision": "bf16"}, r"precision \(bf16\) must be one of auto, float32, bfloat16"),
         ({"support": "some"}, r"support \(some\) must be one of seen, all"),
+        ({"micro_batch_size": 0}, r"micro_batch_size \(0\) must be at least 1"),
+        ({"checkpoint_minutes": 0.0}, r"checkpoint_minutes \(0\) must be above 0, or null"),
+        ({"checkpoint_minutes": float("nan")}, r"checkpoint_minutes \(nan\) must be above 0, or null"),
         ({"device": "gpu"}, r"device \(gpu\) must be auto, cpu, cuda or cuda:N"),
     ],
 )
