@@ -109,6 +109,8 @@ class Run:
         for batch in islice(self.batches.epoch(rng), position.n_batches, None):
             with self.interruptions.held():
                 self._take(batch, position)
+            if batch.warm_up:
+                continue
             if position.n_updates % LOOK_EVERY[self.device.type] == 0:
                 self._check_finite(position.total)
             progress(number + position.n_updates / n_batches, self.training.max_epochs, self._note())

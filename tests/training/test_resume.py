@@ -1,6 +1,8 @@
 """Runs that are repeated, interrupted, stopped early, or found in a directory that is not theirs."""
 
+import dataclasses
 import shutil
+import time
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.training import checkpoint, run
 from mdlm.training.evaluate import nll_nats_per_token
+from mdlm.trajectory import Split
 
 # with dropout, so that its random numbers must match too
 CONFIGS = {
@@ -81,6 +84,99 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(training, tokens, tmp_pat
             assert one.keys() == other.keys()
             assert all(torch.equal(tensor, other[key]) for key, tensor in one.items())
     assert straight.resumed_at is None
+
+
+def in_the_middle(update, error):
+    """Ends a process after an update of the third epoch."""
+    seen = []
+
+    def progress(done, total, note=""):
+        if done > 2:
+            seen.append(done)
+            if len(seen) == update:
+                raise error
+
+    return progress
+
+
+@both
+@pytest.mark.parametrize("batching", ["streams", "windows"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("end", ["killed", "stopped"])
+def test_a_run_ended_within_an_epoch_goes_on_there_with_the_same_bits(
+    training, tokens, tmp_path, config, batching, precision, end
+):
+    """Killed: one that saves after each update. Stopped from outside: any other is saved then, too."""
+    settings = training(batching=batching, precision=precision, checkpoint_minutes=1e-12 if end == "killed" else None)
+    error = Interrupted if end == "killed" else KeyboardInterrupt
+    straight = training(batching=batching, precision=precision).fit(config, tokens(), 0, tmp_path / "straight", {})
+    for update in (1, 4):  # twice: what was restored is saved again; a killed one has not saved the last update
+        with pytest.raises(error):
+            settings.fit(config, tokens(), 0, tmp_path / "broken", {}, in_the_middle(update, error))
+    _, description = checkpoint.read(tmp_path / "broken" / "last.safetensors")
+    assert description["position"]["n_updates"] == (3 if end == "killed" else 5)
+    resumed = settings.fit(config, tokens(), 0, tmp_path / "broken", {})
+    assert resumed.resumed_at == 2
+    assert curve(resumed) == curve(straight)
+    for file in ("best.safetensors", "last.safetensors"):
+        one, other = (checkpoint.read(tmp_path / name / file)[0] for name in ("broken", "straight"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(tensor, other[key]) for key, tensor in one.items())
+
+
+def test_the_time_of_an_epoch_is_that_of_all_attempts_at_it(training, tokens, tmp_path):
+    def stopped_late(done, total, note=""):
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            training().fit(LSTM, tokens(), 0, tmp_path, {}, stopped_late)
+    resumed = training(max_epochs=4).fit(LSTM, tokens(), 0, tmp_path, {})
+    assert resumed.resumed_at == 0
+    assert resumed.history[0].seconds > 0.6 > resumed.history[1].seconds
+
+
+def test_stopped_while_it_is_judged_an_epoch_is_only_judged_again(training, tokens, tmp_path, monkeypatch):
+    straight = training().fit(LSTM, tokens(), 0, tmp_path / "straight", {})
+    reports = []
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "nll_nats_per_token", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            training().fit(LSTM, tokens(), 0, tmp_path / "broken", {})
+    resumed = training().fit(LSTM, tokens(), 0, tmp_path / "broken", {}, lambda done, *_: reports.append(done))
+    assert min(reports) > 1
+    assert same_weights(resumed.model, straight.model)
+    assert curve(resumed) == curve(straight)
+
+
+def test_a_run_whose_loss_is_no_number_is_not_saved(training, tokens, tmp_path, monkeypatch):
+    """Where the loss is looked at now and then only, as on a GPU, a checkpoint is not written without a look."""
+    monkeypatch.setitem(run.LOOK_EVERY, "cpu", 10**9)
+    settings = training(learning_rate=1e38, checkpoint_minutes=1e-12)
+    with pytest.raises(FloatingPointError, match="the loss became"):
+        settings.fit(LSTM, tokens(), 0, tmp_path, {})
+    saved = checkpoint.read(tmp_path / "last.safetensors")[0]
+    assert torch.isfinite(saved["position.total"])
+
+
+def test_another_vocabulary_is_refused_naming_what_differs(training, tokens, tmp_path):
+    def named(*names):
+        parts = tokens(n_states=2).parts
+        return Split(*(dataclasses.replace(part, token_names=names) for part in parts))
+
+    training().fit(LSTM, named("folded", "unfolded"), 0, tmp_path, {})
+    message = r"^checkpoint .*last.safetensors belongs to another vocabulary \(token 1 was 'unfolded', is 'misfolded'\)"
+    with pytest.raises(ValueError, match=message):
+        training().fit(LSTM, named("folded", "misfolded"), 0, tmp_path, {})
+    with pytest.raises(
+        ValueError, match=r"another vocabulary \(2 tokens, not 3\); give this run a directory of its own"
+    ):
+        training().fit(LSTM, named("folded", "unfolded", "misfolded"), 0, tmp_path, {})
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(training, tokens, tmp_path):

@@ -53,6 +53,9 @@ def optimiser_of(monkeypatch):
         ({"scheduled_sampling": 1.5}, r"scheduled_sampling \(1.5\) must lie in \[0, 1\]"),
         ({"scheduled_sampling_ramp": float("nan")}, r"scheduled_sampling_ramp \(nan\) must lie in \[0, 1\]"),
         ({"support": "some"}, r"support \(some\) must be one of seen, all"),
+        ({"micro_batch_size": 0}, r"micro_batch_size \(0\) must be at least 1"),
+        ({"checkpoint_minutes": 0.0}, r"checkpoint_minutes \(0\) must be above 0, or null"),
+        ({"checkpoint_minutes": float("nan")}, r"checkpoint_minutes \(nan\) must be above 0, or null"),
         ({"device": "gpu"}, r"device \(gpu\) must be auto, cpu, cuda or cuda:N"),
     ],
 )
