@@ -113,7 +113,6 @@ def test_state_carried_over_shuffled_windows_knows_nothing(training):
         shares[name], n_bits = share_of_right_memories(settings.batches(pieces))
     assert shares["streams"] == pytest.approx(1 - 1 / 8.5, abs=0.03)
     assert shares["windows"] == 0.0
-    print(shares, n_bits)
     # four standard errors, and the rows' first bits of each epoch, met with an empty memory: 8 of about 540
     assert shares["stateful"] == pytest.approx(0.5 * (1 - 8 / 540), abs=4 * (0.25 / n_bits) ** 0.5)
 
