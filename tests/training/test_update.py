@@ -138,7 +138,7 @@ def test_out_of_memory_again_it_says_what_to_change(n_rows, micro_batch_size, tr
 
 def test_a_run_says_that_the_parts_were_halved(training, tokens, tmp_path, monkeypatch):
     notes = []
-    monkeypatch.setattr(type(training()), "objective", lambda self: SmallMemory(5))
+    monkeypatch.setattr(type(training()), "objective", lambda self, validation: SmallMemory(5))
     training().fit(CONFIGS[0], tokens(), 0, tmp_path, {}, lambda done, total, note="": notes.append(note))
     assert all("out of GPU memory, so in parts of 4 rows" in note for note in notes)
 
