@@ -78,24 +78,25 @@ class Ring(Frames):
 
     def __init__(self, key: Tensor, value: Tensor, seen_BS: Tensor) -> None:
         """Begin with W-1 frames, unrotated, of which those not ``seen_BS`` do not exist."""
-        self.position = key.shape[2]  # of the next frame; those before it are 0 ... W-2
+        # Of the next frame; those before it are 0 ... W-2. A tensor, so that a GPU can count it itself.
+        self.position = torch.tensor(key.shape[2], device=key.device)
         one = (0, 0, 0, 1)  # room for it
         self.keys = F.pad(rotated(key, 0).float(), one)  # (B, heads, W, C)
         self.values = F.pad(value.float(), one)
-        self.unseen_BW: Tensor | None = F.pad(seen_BS == 0, (0, 1))
+        self.unseen_BW = F.pad(seen_BS == 0, (0, 1))
+        self.n_masked = self.keys.shape[2]  # steps after which every slot was written
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
         """See `Frames.attend`; T = 1, and nothing is dropped while sampling."""
-        slot = self.position % self.keys.shape[2]
-        self.keys[:, :, slot] = rotated(key, self.position)[:, :, 0]
-        self.values[:, :, slot] = value[:, :, 0]
+        slot = (self.position % self.keys.shape[2])[None]
+        self.keys.index_copy_(2, slot, rotated(key, self.position).to(self.keys.dtype))
+        self.values.index_copy_(2, slot, value.to(self.values.dtype))
         query_BHC1 = rotated(query, self.position).transpose(-1, -2)
         scores_BHW: Tensor = (self.keys @ query_BHC1)[..., 0] / query.shape[-1] ** 0.5
-        if self.unseen_BW is not None:
-            self.unseen_BW[:, slot] = False
+        if self.n_masked:
+            self.unseen_BW.index_fill_(1, slot, False)
             scores_BHW = scores_BHW.masked_fill(self.unseen_BW[:, None], -torch.inf)
-            if not self.unseen_BW.any():
-                self.unseen_BW = None  # for good
+            self.n_masked -= 1
         self.position += 1
         return scores_BHW.softmax(dim=-1)[:, :, None] @ self.values  # (B, heads, 1, C)
 
@@ -176,7 +177,7 @@ def band(n_frames: int, window: int, ahead: bool, device: torch.device) -> Tenso
     return recent_TS if ahead else recent_TS & (key_1S <= query_T1)
 
 
-def rotated(x: Tensor, first_position: int) -> Tensor:
+def rotated(x: Tensor, first_position: int | Tensor) -> Tensor:
     """Turn each pair of channels by an angle proportional to the frame's position.
 
     Scalar products of two turned vectors depend on their distance in frames only.
@@ -190,7 +191,7 @@ def rotated(x: Tensor, first_position: int) -> Tensor:
     half = x.shape[-1] // 2
     # In double precision: a chain of 1e5 frames makes angles that single precision resolves to 0.01 only.
     frequency = 10000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
-    position = torch.arange(first_position, first_position + x.shape[-2], device=x.device)
+    position = first_position + torch.arange(x.shape[-2], device=x.device)
     angle = position[:, None] * frequency[None, :]
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     even, odd = x[..., :half], x[..., half:]
