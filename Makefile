@@ -31,6 +31,7 @@ check: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/four_state.py
 	$(BIN)/python benchmarks/sampling.py
+	$(BIN)/python benchmarks/training.py
 
 require:
 	@command -v $(PYTHON) >/dev/null || { echo 'make: python3 is missing; install Python 3.11 or newer'; exit 1; }

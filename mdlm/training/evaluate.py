@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from mdlm.model.base import LanguageModel, masked
-from mdlm.training.batches import IGNORED, Streams
+from mdlm.training.batches import Streams
+from mdlm.training.objective import summed_nll
 from mdlm.trajectory import IntArray
 
 
@@ -31,14 +31,14 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
     streams = Streams(pieces, chunk_length, n_streams=64, device=device)
     was_training = model.training
     model.eval()
-    total, count = 0.0, 0
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    count = 0
     state = model.initial_state(streams.n_rows)
     for batch in streams.epoch(np.random.default_rng(0)):
         logits, state = model(batch.inputs_BT, masked(state, batch.keep_B))
         if batch.warm_up:
             continue
-        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORED, reduction="sum")
-        total += float(loss)
-        count += int((batch.targets_BT != IGNORED).sum())
+        total += summed_nll(logits, batch.targets_BT)
+        count += batch.n_targets
     model.train(was_training)
-    return total / count
+    return float(total) / count

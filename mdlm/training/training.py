@@ -106,9 +106,12 @@ class Training:
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            return torch.device(self.device)
+            device = torch.device(self.device)
         except RuntimeError:
-            raise ValueError(f"device ({self.device}) must be auto, cpu, cuda or cuda:N") from None
+            device = None
+        if device is None or device.type not in ("cpu", "cuda"):
+            raise ValueError(f"device ({self.device}) must be auto, cpu, cuda or cuda:N")
+        return device
 
     def uses_bfloat16(self) -> bool:
         """Whether matrix products run in bfloat16."""

@@ -46,6 +46,7 @@ def test_a_run_stopped_within_its_first_epoch_is_saved_there_and_goes_on(number,
     assert len(description_of(tmp_path / "run")["history"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
 def test_without_a_compiler_without_numbas_threading_layer_and_on_one_core(tiny, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX", "OMP_NUM_THREADS")}

@@ -56,6 +56,7 @@ def optimiser_of(monkeypatch):
         ({"micro_batch_size": 0}, r"micro_batch_size \(0\) must be at least 1"),
         ({"checkpoint_minutes": 0.0}, r"checkpoint_minutes \(0\) must be above 0, or null"),
         ({"checkpoint_minutes": float("nan")}, r"checkpoint_minutes \(nan\) must be above 0, or null"),
+        ({"device": "mps"}, r"device \(mps\) must be auto, cpu, cuda or cuda:N"),
         ({"device": "gpu"}, r"device \(gpu\) must be auto, cpu, cuda or cuda:N"),
     ],
 )
