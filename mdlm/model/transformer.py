@@ -112,39 +112,52 @@ class RingStepper(Stepper):
     order.
     """
 
+    fixed = True  # recorded while the mask is still needed, a step goes on masking, which then does nothing
+
     def __init__(self, model: Transformer, prompts_BT: Tensor) -> None:
         self.model = model
         logits_BTV, (keys, values, seen) = model(prompts_BT, model.initial_state(len(prompts_BT)))
         self.logits_BV = logits_BTV[:, -1]
-        self.position = model.config.window - 1  # of the next token; the ring's frames before it are 0 ... W-2
+        # Of the next token; the ring's frames before it are 0 ... W-2. A tensor, so that a GPU can count it itself.
+        self.position = torch.tensor(model.config.window - 1, device=prompts_BT.device)
         one = (0, 0, 0, 1)  # room for it
         self.keys = [F.pad(rotated(key, 0).float(), one) for key in keys]  # per block (B, heads, W, D/heads)
         self.values = [F.pad(value.float(), one) for value in values]
-        self.unseen_BW: Tensor | None = F.pad(seen[0] == 0, (0, 1))
+        self.unseen_BW = F.pad(seen[0] == 0, (0, 1))
+        self.n_masked = model.config.window  # steps after which every slot was written
 
     def step(self, tokens_B: Tensor) -> None:
         """See `Stepper.step`."""
-        slot = self.position % self.model.config.window
-        if self.unseen_BW is not None:
-            self.unseen_BW[:, slot] = False
-            if not self.unseen_BW.any():
-                self.unseen_BW = None  # for good
+        slot = (self.position % self.model.config.window)[None]
+        if self.n_masked:
+            self.unseen_BW.index_fill_(1, slot, False)
         x_BD = self.model.embedding(tokens_B)
         for block, keys, values in zip(self.model.blocks, self.keys, self.values, strict=True):
             x_BD = self._through(cast("_Block", block), x_BD, keys, values, slot)
         logits_BV = full_precision(self.model.head, self.model.norm(x_BD))
         self.logits_BV = self.model.allowed(logits_BV, tokens_B)
         self.position += 1
+        self.n_masked = max(0, self.n_masked - 1)
 
-    def _through(self, block: _Block, x_BD: Tensor, keys: Tensor, values: Tensor, slot: int) -> Tensor:
+    def tensors(self) -> tuple[Tensor, ...]:
+        """See `Stepper.tensors`."""
+        return self.logits_BV, self.position, self.unseen_BW, *self.keys, *self.values
+
+    def take(self, tensors: tuple[Tensor, ...]) -> None:
+        """See `Stepper.take`."""
+        self.logits_BV, self.position, self.unseen_BW, *rings = tensors
+        self.keys, self.values = rings[: len(self.keys)], rings[len(self.keys) :]
+        self.n_masked = self.model.config.window
+
+    def _through(self, block: _Block, x_BD: Tensor, keys: Tensor, values: Tensor, slot: Tensor) -> Tensor:
         """One block for the newest frame of every chain."""
         qkv_B3HC = block.query_key_value(block.attention_norm(x_BD)).unflatten(-1, (3, block.heads, -1))
         query_BHC, key_BHC, value_BHC = qkv_B3HC.unbind(1)
-        keys[:, :, slot] = rotated(key_BHC[:, :, None], self.position)[:, :, 0]
-        values[:, :, slot] = value_BHC
+        keys.index_copy_(2, slot, rotated(key_BHC[:, :, None], self.position).to(keys.dtype))
+        values.index_copy_(2, slot, value_BHC[:, :, None].to(values.dtype))
         query_BHC1 = rotated(query_BHC[:, :, None], self.position).transpose(-1, -2)
         scores_BHW = (keys @ query_BHC1)[..., 0] / query_BHC.shape[-1] ** 0.5
-        if self.unseen_BW is not None:
+        if self.n_masked:
             scores_BHW = scores_BHW.masked_fill(self.unseen_BW[:, None], -torch.inf)
         mixed_BH1C = scores_BHW.softmax(dim=-1)[:, :, None] @ values
         x_BD = x_BD + block.attention_out(mixed_BH1C.flatten(1))
@@ -190,7 +203,7 @@ class _Block(nn.Module):
         return x_BTD + self.feed_forward(x_BTD), key, value
 
 
-def rotated(x: Tensor, first_position: int) -> Tensor:
+def rotated(x: Tensor, first_position: int | Tensor) -> Tensor:
     """Turn each pair of channels by an angle proportional to the frame's position.
 
     Scalar products of two turned vectors depend on their distance in frames only.
@@ -204,7 +217,7 @@ def rotated(x: Tensor, first_position: int) -> Tensor:
     half = x.shape[-1] // 2
     # In double precision: a chain of 1e5 frames makes angles that single precision resolves to 0.01 only.
     frequency = 10000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
-    position = torch.arange(first_position, first_position + x.shape[-2], device=x.device)
+    position = first_position + torch.arange(x.shape[-2], device=x.device)
     angle = position[:, None] * frequency[None, :]
     cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
     even, odd = x[..., :half], x[..., half:]
