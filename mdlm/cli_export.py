@@ -26,6 +26,7 @@ Fields:
                    minimal RMSD of a molecule, else in the features that the partition sees
                    random: any frame of the state
   seed=0           of what is drawn at random; of nearest only the first frame is
+  sampled=FILE     chains that mdlm sample wrote, instead of the run's own
   output=FILE      a molecule: .xtc, .trr or .dcd, each with a .pdb of the first frame beside it, or .pdb; frames are
                    superposed onto the first. Other systems: .csv, .npy or .npz, and a .png beside it or alone, of the
                    path over the free energy, where there are two columns. In the run's folder unless given
@@ -53,12 +54,12 @@ def run(words: Sequence[str]) -> None:
         print(USAGE.rstrip())
         return
     fields, trusted = _parsed(words)
-    directory, cache_dir = fields.pop("run"), fields.pop("cache_dir", None)
+    directory, cache_dir, sampled = (fields.pop(name, None) for name in ("run", "cache_dir", "sampled"))
     from mdlm.export.finished import FinishedRun
     from mdlm.export.movie import Movie
 
     movie = Movie(**fields)
-    for file in movie.write(directory, FinishedRun.read(directory, cache_dir, trusted)):
+    for file in movie.write(directory, FinishedRun.read(directory, cache_dir, trusted, sampled)):
         print(file)
 
 
@@ -84,6 +85,7 @@ FIELDS: dict[str, tuple[Callable[[str], object], str]] = {
     "margin": A_NUMBER,
     "draw": (str, "nearest or random"),
     "seed": A_NUMBER,
+    "sampled": (Path, "a file of mdlm sample"),
     "output": (Path, "a file"),
     "cache_dir": (Path, "a directory"),
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args, get_type_hints
 
@@ -59,6 +60,10 @@ class Sampling:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be one of {', '.join(allowed)}")
 
+    def in_tokens(self, frames_per_token: float) -> Sampling:
+        """As many tokens as make chains of ``chain_length`` frames."""
+        return replace(self, chain_length=math.ceil(self.chain_length / frames_per_token))
+
     def draw(
         self,
         model: LanguageModel,
@@ -76,8 +81,9 @@ class Sampling:
             progress: Told the tokens drawn and their rate.
             path: See `continue_prompts`.
         """
-        cut = prompts(held_out, self.n_chains, self.prompt_length, np.random.default_rng(seed))
-        return self.continue_prompts(model, cut, seed, progress, path)
+        rng = np.random.default_rng(seed)
+        cut = prompts(held_out, self.n_chains, self.prompt_length, rng)
+        return self.continue_prompts(model, cut, int(rng.integers(2**62)), progress, path)
 
     def continue_prompts(
         self,
@@ -92,7 +98,7 @@ class Sampling:
         Args:
             model: See `draw`.
             prompts_BT: Shape ``(n_chains, prompt_length)``.
-            seed: Of the sampling.
+            seed: Of the sampling alone.
             progress: See `draw`.
             path: A file, ``.npy``, for the chains as they are drawn, so that they need no memory; an earlier attempt at
                 the same chains is taken up where it was, with the same result bit for bit. None keeps them in memory.
@@ -105,32 +111,35 @@ class Sampling:
         if done.n_frames < self.chain_length:
             with fitting_threads(model):
                 done = self._go_on(self._engine(model.eval(), prompts_BT, seed), done, chains, progress)
-        return Sampled(chains.read(), prompts_BT, done.seconds, self.n_chains * self.chain_length / done.seconds)
+        rate = self.n_chains * self.chain_length / done.seconds
+        return Sampled(chains.read(), prompts_BT, seed, done.seconds, rate)
 
+    @torch.inference_mode()
     def _go_on(self, engine: Engine, done: Progressed, chains: Chains, progress: Progress) -> Progressed:
         """Draw what is left, writing it down as it comes."""
+        begin = saved = time.perf_counter()
+        before, total = done, self.n_chains * self.chain_length
         if done.tensors:
             engine.take(done.tensors)
-        begin = saved = time.perf_counter()
         for first in range(done.n_frames, self.chain_length, FRAMES):
             n_frames = min(FRAMES, self.chain_length - first)
             drawn_BT = np.empty((self.n_chains, n_frames), np.int64)
             engine.advance(first, drawn_BT)
             chains.write(first, drawn_BT)
             now = time.perf_counter()
-            last = first + n_frames
-            if now - saved > SAVE_EVERY_S or last == self.chain_length:
-                chains.save(Progressed(last, done.seconds + now - begin, engine.tensors()))
+            done = Progressed(first + n_frames, before.seconds + now - begin)
+            if now - saved > SAVE_EVERY_S or done.n_frames == self.chain_length:
+                chains.save(replace(done, tensors=engine.tensors()))
                 saved = now
-            rate = (last - done.n_frames) * self.n_chains / (now - begin)
-            progress(last * self.n_chains, self.chain_length * self.n_chains, f"{rate / 1e3:.0f} k tokens/s")
-        return Progressed(self.chain_length, done.seconds + time.perf_counter() - begin)
+            rate = (done.n_frames - before.n_frames) * self.n_chains / (now - begin)
+            progress(done.n_frames * self.n_chains, total, f"{rate / 1e3:.0f} k tokens/s")
+        return done
 
     @torch.inference_mode()
     def _engine(self, model: LanguageModel, prompts_BT: IntArray, seed: int) -> Engine:
         """The engine that was asked for, or the fastest one there is, behind the prompts."""
         device, tables = device_of(model), model.gated_tables()
-        chain_keys = keys((seed, 1), self.n_chains)  # another stream than that of the prompts
+        chain_keys = keys(seed, self.n_chains)
         prompts = torch.from_numpy(prompts_BT).to(device)
         bfloat16 = self.precision == "bfloat16" or (
             self.precision == "auto" and model.n_parameters >= SMALL and has_bfloat16(device)
@@ -170,12 +179,14 @@ class Sampled:
     Attributes:
         chains: Shape ``(n_chains, chain_length)``, integers; the prompts are not part of them.
         prompts: Shape ``(n_chains, prompt_length)``: what each chain continues.
+        seed: Of the sampling alone, drawn after the prompts.
         seconds: Spent sampling, the prompts' pass included.
         tokens_per_second: Over all chains.
     """
 
     chains: IntArray
     prompts: IntArray
+    seed: int
     seconds: float
     tokens_per_second: float
 

@@ -5,8 +5,6 @@ So a sample does not depend on how many chains are advanced together, on how man
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ STRIDE = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the increment of Spli
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB  # multipliers of its output function
 
 
-def keys(seed: int | Sequence[int], n_chains: int) -> Keys:
+def keys(seed: int, n_chains: int) -> Keys:
     """Where the stream of each chain starts; shape ``(n_chains,)``."""
     return np.random.SeedSequence(seed).generate_state(n_chains, np.uint64).astype(np.uint64)
 
@@ -60,4 +58,4 @@ def _signed(bits: int) -> int:
 
 def _shifted(x: Tensor, n_bits: int) -> Tensor:
     """Shifted to the right with zeros from the left, where torch copies the sign."""
-    return (x >> n_bits) & (2 ** (64 - n_bits) - 1)
+    return torch.bitwise_and(x >> n_bits, 2 ** (64 - n_bits) - 1)
