@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import zipfile
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from mdlm.errors import MissingData
 from mdlm.experiment import LONGEST_CHAIN
 from mdlm.export.finished import About, FinishedRun
 from mdlm.model.base import LanguageModel
@@ -29,14 +29,14 @@ class Resampled:
 
     Attributes:
         run: The finished run.
-        directory: Its folder.
+        about: What it says of its own chains.
         model: Its model, on the device it was sampled on.
         sampling: As the run's own but for the lengths.
         seed: Of prompts and sampling.
     """
 
     run: FinishedRun
-    directory: Path
+    about: About
     model: LanguageModel
     sampling: Sampling
     seed: int
@@ -44,78 +44,114 @@ class Resampled:
     @classmethod
     def of(
         cls,
-        run: FinishedRun,
         directory: Path,
+        run: FinishedRun,
         n_chains: int | None = None,
         chain_length: int | None = None,
         seed: int | None = None,
     ) -> Resampled:
-        """What is left out is the run's own, its seed plus one.
+        """What is left out is the run's own; its seed plus one.
 
         Raises:
-            ValueError: A field makes no sense, or the run has no model that can be read.
+            ValueError: A field makes no sense, or the run's model cannot be read.
         """
         experiment = run.experiment
-        own = experiment.sampling
-        lengths = {"n_chains": n_chains, "chain_length": chain_length}
-        sampling = replace(own, **{name: value for name, value in lengths.items() if value is not None})
         seed = experiment.seed + 1 if seed is None else seed
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed ({seed}) must be at least 0 and below 2^63")
+        own = experiment.sampling
+        sampling = replace(
+            own,
+            n_chains=own.n_chains if n_chains is None else n_chains,
+            chain_length=own.chain_length if chain_length is None else chain_length,
+        )
         model = load(directory / "checkpoint" / "best.safetensors", experiment.model)
-        return cls(run, directory, model.to(experiment.training.torch_device()), sampling, seed)
+        about = About.read(directory / "sampled.npz")
+        return cls(run, about, model.to(experiment.training.torch_device()), sampling, seed)
 
-    def write(self, out: Path | None) -> str:
-        """Sample into a file.
-
-        Args:
-            out: The file; None: in the run's folder.
-
-        Returns:
-            The file's name, and how it is read again.
-
-        Raises:
-            ValueError: The file's name ends in something else, or rows cannot hold the chains.
-        """
-        is_state_tokens = self._n_frames_per_token_is_one
-        if out is None:
-            out = self.directory / f"sampled-seed{self.seed}{'.npy' if is_state_tokens else '.npz'}"
-        self._check(out, is_state_tokens)
-        if out.suffix == ".npy":
-            self._draw(out, None)
-        else:
-            self._write_npz(out)
-        clock = f"system.frame_time={self.run.chains.frame_time:g} system.time_unit={self.run.chains.time_unit}"
-        return f"{out}\nread it with: mdlm train system=states system.path={out} {clock}"
-
-    @property
-    def _n_frames_per_token_is_one(self) -> bool:
-        return not About.read(self.directory / "sampled.npz").decoded
-
-    def _check(self, out: Path, is_state_tokens: bool) -> None:
-        if out.suffix not in (".npy", ".npz"):
-            raise ValueError(f"out ({out}) must end in .npy or .npz")
-        if out.suffix == ".npy" and not is_state_tokens:
-            raise ValueError(f"out ({out}) must end in .npz: a token of this run stands for several frames")
-        if out.resolve().parent == self.directory.resolve() and out.name in ("chains.npy", "sampled.npz"):
-            raise ValueError(f"out ({out}) is a file of the run itself; give it another name")
+    def check(self, out: Path) -> None:
+        """Raise `ValueError`, naming the field ``out``, where a file of this name cannot hold the chains."""
+        if out.suffix not in self.suffixes:
+            why = "" if len(self.suffixes) > 1 else ": a token of this run stands for several frames"
+            raise ValueError(f"out ({out}) must end in {' or '.join(self.suffixes)}{why}")
+        if out.name in ("chains.npy", "sampled.npz"):
+            raise ValueError(f"out ({out}) has the name of a run's own file; give it another")
         if not out.parent.is_dir():
             raise ValueError(f"out ({out}) must lie in an existing directory")
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the files that can hold the chains, the simplest first."""
+        return (".npz",) if self.about.decoded else (".npy", ".npz")
+
+    def write(self, out: Path) -> None:
+        """Sample into a file; it appears whole or not at all.
+
+        Raises:
+            ValueError: See `check`; or another process writes it, or the data that decode the tokens are gone.
+        """
+        from filelock import FileLock, Timeout
+
+        self.check(out)
+        try:
+            with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
+                if out.suffix == ".npy":
+                    self._draw(out)
+                else:
+                    self._write_npz(out)
+        except Timeout:
+            raise ValueError(f"out ({out}) is being written by another process; give it another name") from None
 
     def _write_npz(self, out: Path) -> None:
         """One array for each chain, put there one after the other."""
         tokens = out.with_name(f".{out.name}.tokens.npy")
-        tokeniser = self._tokeniser
-        sampled = self._draw(tokens, tokeniser)
-        limit = LONGEST_CHAIN * self.sampling.chain_length
+        chains = self._states(self._draw(tokens).chains)
 
         def write(path: Path) -> None:
             with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                for number, chain in enumerate(sampled.chains):
-                    states = chain if tokeniser is None else tokeniser.decode([chain], max_frames=limit).pieces[0]
+                for number, chain in enumerate(chains):
                     with archive.open(f"chain_{number:06d}.npy", "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, np.ascontiguousarray(states))  # type: ignore[no-untyped-call]
+                        np.lib.format.write_array(file, np.asarray(chain))
 
         write_atomically(out, write)
         for leftover in (tokens, tokens.with_name(f"{tokens.name}.state")):
             leftover.unlink(missing_ok=True)
+
+    def _states(self, chains: IntArray) -> tuple[IntArray, ...]:
+        """The states of chains of tokens; all at once, for one stream of random numbers decodes them."""
+        if self._held_out is None:
+            return tuple(chains)
+        tokeniser, _ = self._held_out
+        return tokeniser.decode(chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length).pieces
+
+    def _draw(self, path: Path) -> Sampled:
+        with bar("sampling") as progress:
+            if self._held_out is not None:
+                tokeniser, pieces = self._held_out
+                sampling = self.sampling.in_tokens(tokeniser.frames_per_token)
+                return sampling.draw(self.model, pieces, self.seed, progress, path)
+            cut, seed = self._used_again()
+            return self.sampling.continue_prompts(self.model, cut, seed, progress, path)
+
+    @cached_property
+    def _held_out(self) -> tuple[Tokeniser, tuple[IntArray, ...]] | None:
+        """What makes tokens of states, and the tokens to cut prompts from; None where the run's data are gone."""
+        experiment = self.run.experiment
+        try:
+            experiment.stages().treated  # noqa: B018
+        except (OSError, ValueError) as error:
+            if self.about.decoded:
+                raise ValueError(f"run: the data that say what its tokens stand for are gone: {error}") from error
+            log.warning("the run's own prompts are used again, for its data are gone: %s", error)
+            return None
+        strided = self.run.stages.treated.map(lambda part: part.strided(experiment.stride, experiment.offsets))
+        tokeniser = experiment.tokens.fit(strided.train)
+        return tokeniser, tokeniser.encode(strided.test).pieces
+
+    def _used_again(self) -> tuple[IntArray, int]:
+        """The run's own prompts and what it drew its chains with, or with another seed some of these prompts."""
+        cut, n_chains = self.about.prompts.astype(np.int64), self.sampling.n_chains
+        if self.seed == self.run.experiment.seed and n_chains == len(cut):
+            return cut, self.about.sampling_seed
+        rng = np.random.default_rng(self.seed)
+        return cut[rng.integers(len(cut), size=n_chains)], int(rng.integers(2**62))
