@@ -161,10 +161,8 @@ def test_half_a_file_never_has_the_name_of_the_whole(tmp_path):
 
 
 def test_a_disk_without_room_is_named_before_anything_is_drawn(tmp_path):
-    settings = replace(SETTINGS, n_chains=10**4, chain_length=10**15)
     with pytest.raises(ValueError, match=r"^n_chains x chain_length \(3 x 10{20}\) takes 3{0}.* GB left$"):
         file_of(tmp_path, shape=(3, 10**20)).take_up()
-    assert settings.chain_length == 10**15
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,14 +182,12 @@ PROGRAM = textwrap.dedent(
         begun or print(done // 30, flush=True)
         begun.append(done)
     settings.draw(model, held_out, 4, progress, Path(sys.argv[1]))
-    import resource
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, flush=True)
     """
 )
 
 
 def test_a_killed_process_is_taken_up_by_the_next_one_bit_for_bit(tmp_path):
-    length = 60_000
+    length = 40_000
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "chains.npy"), str(length)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "256\n"
@@ -206,6 +202,6 @@ def test_a_killed_process_is_taken_up_by_the_next_one_bit_for_bit(tmp_path):
     assert not (tmp_path / "chains.npy").exists()
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(ended.stdout.split()[0]) > 256
-    whole = tmp_path / "other" / "chains.npy"
-    subprocess.run([*command[:3], str(whole), str(length)], capture_output=True, check=True)
-    assert (tmp_path / "chains.npy").read_bytes() == whole.read_bytes()
+    config = LSTMConfig(embedding=4, hidden=16, layers=1, dropout=0.0)
+    whole = replace(SETTINGS, n_chains=30, chain_length=length).draw(model(config), HELD_OUT, 4)
+    assert np.array_equal(np.load(tmp_path / "chains.npy"), whole.chains)
