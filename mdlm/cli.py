@@ -205,6 +205,18 @@ def export(words: Sequence[str]) -> None:
         fail(_in_one_line(error))
 
 
+def sample(words: Sequence[str]) -> None:
+    """Draw more tokens from the model of a finished run."""
+    from mdlm import cli_sample
+
+    try:
+        cli_sample.run(words)
+    except Exception as error:
+        if os.environ.get("MDLM_DEBUG"):
+            raise
+        fail(_in_one_line(error))
+
+
 def fetch(words: Sequence[str]) -> None:
     """Fetch published data to where runs look for them, so that a machine without a network finds them."""
     from mdlm import cli_fetch
@@ -232,6 +244,7 @@ def completion(words: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "simulate": simulate,
+    "sample": sample,
     "export": export,
     "ui": ui,
     "cache": cache,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mdlm import cli_export, cli_sample
 from mdlm.cache import STAGES
-from mdlm.cli_export import FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 from mdlm.data import SOURCES
 
@@ -58,6 +58,8 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = _overrides(typed, conf)
     elif words[0] == "export":
         found = _export(typed)
+    elif words[0] == "sample":
+        found = [*(f"{name}=" for name in cli_sample.FIELDS), "--config-dir"]
     elif words[0] == "cache":
         found = _cache(words[1:-1])
     elif words[0] == "fetch":
@@ -71,7 +73,7 @@ def _export(typed: str) -> list[str]:
     """Fields of `mdlm export`; after ``draw=`` its values."""
     if typed.startswith("draw="):
         return ["draw=nearest", "draw=random"]
-    return [*(f"{name}=" for name in FIELDS), "--config-dir"]
+    return [*(f"{name}=" for name in cli_export.FIELDS), "--config-dir"]
 
 
 def _cache(before: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ Fields:
                    minimal RMSD of a molecule, else in the features that the partition sees
                    random: any frame of the state
   seed=0           of what is drawn at random; of nearest only the first frame is
+  sampled=FILE     chains that mdlm sample wrote, instead of the run's own
   output=FILE      a molecule: .xtc, .trr or .dcd, each with a .pdb of the first frame beside it, or .pdb; frames are
                    superposed onto the first. Other systems: .csv, .npy or .npz, and a .png beside it or alone, of the
                    path over the free energy, where there are two columns. In the run's folder unless given
@@ -52,13 +53,13 @@ def run(words: Sequence[str]) -> None:
     if any(word in ("--help", "-h") for word in words):
         print(USAGE.rstrip())
         return
-    fields, trusted = _parsed(words)
-    directory, cache_dir = fields.pop("run"), fields.pop("cache_dir", None)
+    fields, trusted = fields_of("export", FIELDS, words)
+    directory, cache_dir, sampled = (fields.pop(name, None) for name in ("run", "cache_dir", "sampled"))
     from mdlm.export.finished import FinishedRun
     from mdlm.export.movie import Movie
 
     movie = Movie(**fields)
-    for file in movie.write(directory, FinishedRun.read(directory, cache_dir, trusted)):
+    for file in movie.write(directory, FinishedRun.read(directory, cache_dir, trusted, sampled)):
         print(file)
 
 
@@ -75,8 +76,11 @@ def _span(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+Fields = Mapping[str, tuple[Callable[[str], object], str]]
+"""How each field is read, and what it must be."""
+
 A_NUMBER = (int, "a whole number")
-FIELDS: dict[str, tuple[Callable[[str], object], str]] = {
+FIELDS: Fields = {
     "run": (Path, "the folder of a finished run"),
     "chain": A_NUMBER,
     "frames": (_span, "the first frame and the one after the last, such as 0:500"),
@@ -84,26 +88,30 @@ FIELDS: dict[str, tuple[Callable[[str], object], str]] = {
     "margin": A_NUMBER,
     "draw": (str, "nearest or random"),
     "seed": A_NUMBER,
+    "sampled": (Path, "a file of mdlm sample"),
     "output": (Path, "a file"),
     "cache_dir": (Path, "a directory"),
 }
-"""How each field is read, and what it must be."""
 
 
-def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], set[str]]:
-    """Fields by name, and the modules that the run's configuration may name."""
+def fields_of(command: str, known: Fields, words: Sequence[str]) -> tuple[dict[str, Any], set[str]]:
+    """Fields by name, and the modules that the run's configuration may name.
+
+    Raises:
+        ValueError: A field is unknown or cannot be read, or there is no ``run``.
+    """
     from mdlm.build import suggestion
 
-    parser = Parser(prog="mdlm export", add_help=False, allow_abbrev=False)
+    parser = Parser(prog=f"mdlm {command}", add_help=False, allow_abbrev=False)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--config-dir", type=Path)
     options = parser.parse_intermixed_args(list(words))
     fields = {}
     for word in options.words:
         name, _, value = word.partition("=")
-        if name not in FIELDS:
-            raise ValueError(f"{name} is no field of mdlm export{suggestion(name, list(FIELDS))}")
-        read, allowed = FIELDS[name]
+        if name not in known:
+            raise ValueError(f"{name} is no field of mdlm {command}{suggestion(name, list(known))}")
+        read, allowed = known[name]
         try:
             fields[name] = read(value)
         except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -197,7 +196,7 @@ class Experiment:
             tokeniser = self.tokens.fit(learned.train)
             tokens = learned.map(tokeniser.encode)
             fitted = self._train(tokens, directory, parameters)
-            sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token)
+            sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token, directory / "chains.npy")
             chains = tokeniser.decode(sampled.chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length)
             comparison = self._compare(stages.reference, treated.train, strided.train, chains, lumping)
             before, after = stages.states.train, treated.train
@@ -244,12 +243,10 @@ class Experiment:
         identity = {name: value for name, value in parameters.items() if not name.startswith(JUDGEMENT)}
         return identity | {"data": self.stages().digest}
 
-    def _sample(self, fitted: Fitted, held_out: Tokens, frames_per_token: float) -> Sampled:
-        """As many tokens as make chains of the wanted number of frames."""
-        n_tokens = math.ceil(self.sampling.chain_length / frames_per_token)
+    def _sample(self, fitted: Fitted, held_out: Tokens, frames_per_token: float, path: Path) -> Sampled:
         with bar("sampling") as progress:
-            sampling = replace(self.sampling, chain_length=n_tokens)
-            return sampling.draw(fitted.model, held_out.pieces, self.seed, progress)
+            sampling = self.sampling.in_tokens(frames_per_token)
+            return sampling.draw(fitted.model, held_out.pieces, self.seed, progress, path)
 
     def _compare(self, reference: Dtraj, data: Dtraj, tokens: Dtraj, chains: Dtraj, lumping: Lumping) -> Comparison:
         with bar("judging kinetics") as progress:

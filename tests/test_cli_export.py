@@ -87,7 +87,7 @@ def sampled(folder, run, chain):
     with np.load(folder / run / "sampled.npz") as file:
         if "decoded_states" in file:
             return np.split(file["decoded_states"], np.cumsum(file["decoded_lengths"])[:-1])[chain]
-        return file["chains"][chain]
+    return np.load(folder / run / "chains.npy")[chain]
 
 
 @pytest.mark.parametrize("draw", ["nearest", "random"])
@@ -105,6 +105,18 @@ def test_the_path_of_a_plane_goes_through_training_frames_of_the_sampled_states(
         for frame, state in zip(file["frames"], path, strict=True):
             (numbers,) = np.nonzero((frames == frame).all(axis=1))
             assert (states[numbers] == state).any()
+
+
+@pytest.mark.parametrize("run", ["plane", "dwell"])
+def test_chains_of_mdlm_sample_are_shown_instead_of_the_runs_own(run, mdlm, export, folder, tmp_path):
+    out = tmp_path / ("more.npy" if run == "plane" else "more.npz")
+    ended = mdlm("sample", f"run={run}", "n_chains=7", f"out={out}", "--config-dir", "conf", cwd=folder)
+    assert ended.code == 0, ended.err
+    ended = export(f"run={run}", "chain=6", "frames=0:90", f"sampled={out}", f"output={tmp_path / 'path.npz'}")
+    assert ended.code == 0, ended.err
+    loaded = np.load(out)
+    chain = loaded[6] if run == "plane" else loaded[loaded.files[6]]
+    np.testing.assert_array_equal(np.load(tmp_path / "path.npz")["states"], chain[:90])
 
 
 def test_a_movie_of_a_molecule_shows_training_frames_of_the_sampled_states(export, folder):
@@ -172,6 +184,9 @@ def test_a_pruned_cache_is_filled_again(export, folder):
         (["run=nowhere"], "run (nowhere) must be the folder of a finished run; it has no config.yaml"),
         (["run=unfinished"], "run (unfinished) must be the folder of a finished run; it has no sampled.npz"),
         (["run=damaged"], "sampled.npz is damaged"),
+        (["run=plane", "sampled=plane/config.yaml"], "sampled: plane/config.yaml is damaged or no file of chains"),
+        (["run=plane", "sampled=none.npy"], "none.npy"),
+        (["run=plane", "sampled=decimal.npy"], "sampled: decimal.npy holds no chains of states"),
         (["run=other"], "its partition had 3 states"),
         (["run=labels"], "its system gives state labels and no coordinates; there is nothing to show"),
         (["run=plane", "chain=5"], "chain (5) must be one of the run's sampled chains, 0..4"),
@@ -194,6 +209,7 @@ def test_a_pruned_cache_is_filled_again(export, folder):
 def test_a_mistake_is_one_line_and_writes_nothing(words, named, export, folder, finished):
     if not (folder / "labels").exists():
         (folder / "file").touch()
+        np.save(folder / "decimal.npy", np.zeros((5, 700)))
         shutil.copytree(finished[0] / "run", folder / "labels")
         for name in ("unfinished", "damaged", "other"):
             shutil.copytree(folder / "plane", folder / name)

@@ -30,11 +30,12 @@ def complete(line, cwd):
     [
         (
             "mdlm ",
-            ["train", "simulate", "export", "ui", "cache", "fetch", "completion", "--help", "--version"],
+            ["train", "simulate", "sample", "export", "ui", "cache", "fetch", "completion", "--help", "--version"],
         ),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm export run=x fr", ["frames="]),
+        ("mdlm sample run=x ch", ["chain_length="]),
         ("mdlm export draw=", ["nearest", "random"]),
         ("mdlm cache ", ["list", "prune", "--directory"]),
         ("mdlm cache list ", ["--directory"]),

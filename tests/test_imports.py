@@ -57,6 +57,7 @@ ALLOWED = {
     "report": BASIS | {"kinetics.comparison"},
     "export": BASIS
     | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
+    | {"model.base", "sampling.sampling", "tokens.base", "training.training"}
     | {"partition.labels", "partition.metrics", "kinetics.estimate", "kinetics.events"}
     | {"report.partition_figures", "report.run_folder", "report.style"},
 }

@@ -34,18 +34,21 @@ class FinishedRun:
     state_names: tuple[str, ...]
 
     @classmethod
-    def read(cls, directory: Path, cache_dir: Path | None, trusted: Collection[str]) -> FinishedRun:
+    def read(
+        cls, directory: Path, cache_dir: Path | None, trusted: Collection[str], sampled: Path | None = None
+    ) -> FinishedRun:
         """Read a run's folder.
 
         Args:
             directory: The folder.
             cache_dir: Where to look for its stages; None: where the run kept them.
             trusted: See `mdlm.build.build`.
+            sampled: A file of `mdlm sample`, to be read instead of the run's own chains.
 
         Raises:
             ValueError: It is no folder of a finished run; it names the field ``run``.
         """
-        for name in ("config.yaml", "sampled.npz"):
+        for name in ("config.yaml", "sampled.npz", "chains.npy"):
             if not (directory / name).is_file():
                 raise ValueError(f"run ({directory}) must be the folder of a finished run; it has no {name}")
         experiment = build(_config(directory / "config.yaml"), trusted)
@@ -53,7 +56,10 @@ class FinishedRun:
             raise ValueError(f"run ({directory}) must be the folder of a finished run; config.yaml is of none")
         if cache_dir is not None:
             experiment = replace(experiment, cache_dir=cache_dir)
-        return cls(experiment, *_chains(directory / "sampled.npz"))
+        about = About.read(directory / "sampled.npz")
+        pieces = about.decoded or _pieces(directory / "chains.npy", "run") if sampled is None else _pieces(sampled)
+        states = Dtraj(pieces, about.frame_time, about.time_unit, n_states=len(about.state_names))
+        return cls(experiment, states.check(), about.state_names)
 
     @cached_property
     def stages(self) -> Stages:
@@ -105,15 +111,52 @@ def _config(path: Path) -> Any:  # noqa: ANN401
         raise ValueError(f"run: {path} cannot be read as YAML") from None
 
 
-def _chains(path: Path) -> tuple[Dtraj, tuple[str, ...]]:
-    """The state of each sampled frame; a token that stands for several frames was decoded when the run was made."""
+@dataclass(frozen=True)
+class About:
+    """What ``sampled.npz`` says of a run's chains.
+
+    Attributes:
+        state_names: Of the partition.
+        frame_time: Of the states, in ``time_unit``.
+        time_unit: Its unit.
+        prompts: What each chain continues, shape ``(n_chains, prompt_length)``.
+        sampling_seed: Of the chains, drawn after the prompts.
+        decoded: The states of each chain where a token stands for several frames, else nothing.
+    """
+
+    state_names: tuple[str, ...]
+    frame_time: float
+    time_unit: str
+    prompts: IntArray
+    sampling_seed: int
+    decoded: tuple[IntArray, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> About:
+        """Read the file.
+
+        Raises:
+            ValueError: It is damaged; it names the field ``run``.
+        """
+        try:
+            with np.load(path) as file:
+                decoded: tuple[IntArray, ...] = ()
+                if "decoded_states" in file:
+                    decoded = tuple(np.split(file["decoded_states"], np.cumsum(file["decoded_lengths"])[:-1]))
+                clock = float(file["frame_time"]), str(file["time_unit"])
+                names, seed = tuple(file["state_names"].tolist()), int(file["sampling_seed"])
+                return cls(names, *clock, file["prompts"], seed, decoded)
+        except (zipfile.BadZipFile, EOFError, KeyError, ValueError):
+            raise ValueError(f"run: {path} is damaged; train again") from None
+
+
+def _pieces(path: Path, field: str = "sampled") -> tuple[IntArray, ...]:
+    """The chains in a file: rows, mapped into memory, or one array each."""
     try:
-        with np.load(path) as file:
-            names = tuple(file["state_names"].tolist())
-            pieces: tuple[IntArray, ...] = tuple(file["chains"])
-            if "decoded_states" in file:
-                pieces = tuple(np.split(file["decoded_states"], np.cumsum(file["decoded_lengths"])[:-1]))
-            clock = float(file["frame_time"]), str(file["time_unit"])
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError):
-        raise ValueError(f"run: {path} is damaged; train again") from None
-    return Dtraj(pieces, *clock, n_states=len(names)).check(), names
+        loaded = np.load(path, mmap_mode="r")
+        pieces = tuple(loaded) if isinstance(loaded, np.ndarray) else tuple(loaded[name] for name in loaded.files)
+    except (zipfile.BadZipFile, EOFError, ValueError):
+        raise ValueError(f"{field}: {path} is damaged or no file of chains") from None
+    if any(piece.ndim != 1 or piece.dtype.kind not in "iu" for piece in pieces):
+        raise ValueError(f"{field}: {path} holds no chains of states")
+    return pieces

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -52,8 +54,21 @@ class Lumping:
         if states.n_states != len(self.of_state):
             raise ValueError(f"n_states ({states.n_states}) must be {len(self.of_state)}, that of the lumped partition")
         of_state = self.of_state.astype(np.int32)
-        pieces = tuple(_carried_on(of_state[piece]) for piece in states.pieces)
-        return replace(states, pieces=pieces, n_states=self.n_macrostates)
+        rooms = _rooms(states.pieces)
+        for room, piece in zip(rooms, states.pieces, strict=True):
+            room[:] = _carried_on(of_state[piece])
+        return replace(states, pieces=rooms, n_states=self.n_macrostates)
+
+
+def _rooms(pieces: tuple[IntArray, ...]) -> tuple[IntArray, ...]:
+    """Room for as many numbers: in memory, or for pieces of a mapped file in a nameless file beside it."""
+    ends = np.cumsum([len(piece) for piece in pieces])
+    file = next((piece.filename for piece in pieces if isinstance(piece, np.memmap)), None)
+    if file is None or not ends[-1]:
+        return tuple(np.empty(len(piece), np.int32) for piece in pieces)
+    with TemporaryFile(dir=Path(file).parent) as room:  # gone with the last array on it
+        whole: IntArray = np.memmap(room, np.int32, "w+", shape=(int(ends[-1]),))
+    return tuple(np.split(whole, ends[:-1]))
 
 
 def _carried_on(macrostates: IntArray) -> IntArray:

@@ -100,6 +100,15 @@ class Ring(Frames):
         self.position += 1
         return scores_BHW.softmax(dim=-1)[:, :, None] @ self.values  # (B, heads, 1, C)
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that changes from frame to frame."""
+        return self.position, self.unseen_BW, self.keys, self.values
+
+    def take(self, tensors: tuple[Tensor, ...]) -> None:
+        """Go on from what `tensors` gave."""
+        self.position, self.unseen_BW, self.keys, self.values = tensors
+        self.n_masked = self.keys.shape[2]
+
 
 class Block(nn.Module):
     """Self-attention, then a feed-forward network; each normalised before and added after."""

@@ -63,6 +63,8 @@ class BandedModel(LanguageModel):
 class RingStepper(Stepper):
     """Chains whose attentions keep their frames in a `Ring` each, instead of moving all of them at every step."""
 
+    fixed = True  # recorded while the mask is still needed, a step goes on masking, which then does nothing
+
     def __init__(self, model: BandedModel, prompts_BT: Tensor) -> None:
         self.model = model
         logits_BTV, (keys, values, seen) = model(prompts_BT, model.initial_state(len(prompts_BT)))
@@ -72,3 +74,14 @@ class RingStepper(Stepper):
     def step(self, tokens_B: Tensor) -> None:
         """See `Stepper.step`."""
         self.logits_BV = self.model.logits(tokens_B[:, None], self.rings)[:, 0]
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """See `Stepper.tensors`."""
+        return self.logits_BV, *(tensor for ring in self.rings for tensor in ring.tensors())
+
+    def take(self, tensors: tuple[Tensor, ...]) -> None:
+        """See `Stepper.take`."""
+        self.logits_BV, *rest = tensors
+        size = len(rest) // len(self.rings)
+        for number, ring in enumerate(self.rings):
+            ring.take(tuple(rest[number * size : (number + 1) * size]))

@@ -9,10 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mdlm.trajectory import IntArray
@@ -23,18 +22,36 @@ start, which makes resetting single chains one multiplication for every model.""
 
 
 @dataclass(frozen=True)
-class GatedTables:
-    """An LSTM of one layer as its sampling engine wants it; G = 4 H gates in torch's order i, f, g, o.
+class GatedLayer:
+    """One layer of a recurrent network as its sampling engines want it; G = 4 H gates (LSTM) or 3 H (GRU).
 
     Attributes:
-        input_VG: Each token's part of the gates' inputs, with both biases: no product is left to do.
-        joint_HN: ``[W_hh.T, W_out.T]``, N = G + V: the next gates' inputs and the logits in one product.
+        joint_HN: ``[W_hh.T, W_next.T]``, where W_next is what reads this layer: the next layer's W_ih, or the head. One
+            product gives the recurrent part of this layer's next gates, and what the reader gets from it now.
+        input_bias_G: b_ih, in torch's order of the gates.
+        recurrent_bias_G: b_hh, which a GRU's reset gate multiplies too.
+    """
+
+    joint_HN: Tensor
+    input_bias_G: Tensor
+    recurrent_bias_G: Tensor
+
+
+@dataclass(frozen=True)
+class GatedTables:
+    """A recurrent network as its sampling engines want it.
+
+    Attributes:
+        cell: Which equations.
+        input_VG: Each token's part of the first layer's gates, without biases: no product is left to do.
+        layers: From the first to the last.
         head_bias_V: Of the logits.
     """
 
-    input_VG: NDArray[np.float32]
-    joint_HN: Tensor
-    head_bias_V: NDArray[np.float32]
+    cell: Literal["lstm", "gru"]
+    input_VG: Tensor
+    layers: tuple[GatedLayer, ...]
+    head_bias_V: Tensor
 
 
 class LanguageModel(nn.Module, ABC):
@@ -85,7 +102,7 @@ class LanguageModel(nn.Module, ABC):
         return StateStepper(self, prompts_BT)
 
     def gated_tables(self) -> GatedTables | None:
-        """The tables of an LSTM of one layer; None for every other model."""
+        """The tables of a recurrent network of gates; None for every other model."""
         return None
 
     @property
@@ -99,13 +116,23 @@ class Stepper(ABC):
 
     Attributes:
         logits_BV: Of each chain's next token.
+        fixed: Whether every step is the same work on `tensors` alone, so that a GPU may record some and replay them.
     """
 
     logits_BV: Tensor
+    fixed: bool = False
 
     @abstractmethod
     def step(self, tokens_B: Tensor) -> None:
         """Append a token to each chain; ``logits_BV`` are then those of the next."""
+
+    @abstractmethod
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that changes from token to token, the logits among it."""
+
+    @abstractmethod
+    def take(self, tensors: tuple[Tensor, ...]) -> None:
+        """Go on from what `tensors` gave, here or in another process; the tensors are the stepper's from now on."""
 
 
 class StateStepper(Stepper):
@@ -119,6 +146,15 @@ class StateStepper(Stepper):
     def step(self, tokens_B: Tensor) -> None:
         """See `Stepper.step`."""
         self.logits_BV, self.state = self.model.step(tokens_B, self.state)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """See `Stepper.tensors`."""
+        return self.logits_BV, *self.state
+
+    def take(self, tensors: tuple[Tensor, ...]) -> None:
+        """See `Stepper.take`."""
+        self.logits_BV, *state = tensors
+        self.state = tuple(state)
 
 
 class CountedModel(LanguageModel):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from mdlm.model.base import (
+    GatedTables,
     LanguageModel,
     State,
     full_precision,
 )
-from mdlm.model.recurrent import RecurrentConfig
+from mdlm.model.recurrent import RecurrentConfig, gated_tables
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class GRU(LanguageModel):
     def initial_state(self, n_chains: int) -> State:
         """Hidden values of shape (L, B, H)."""
         return (self.head.weight.new_zeros(self.config.layers, n_chains, self.config.hidden),)
+
+    def gated_tables(self) -> GatedTables:
+        """See `LanguageModel.gated_tables`."""
+        return gated_tables("gru", self.gru, self.embedding, self.head)
 
     def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See `LanguageModel.forward`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from mdlm.model.base import (
@@ -13,7 +12,7 @@ from mdlm.model.base import (
     State,
     full_precision,
 )
-from mdlm.model.recurrent import RecurrentConfig
+from mdlm.model.recurrent import RecurrentConfig, gated_tables
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,9 @@ class LSTM(LanguageModel):
         zeros = self.head.weight.new_zeros(self.config.layers, n_chains, self.config.hidden)
         return zeros, zeros.clone()
 
-    @torch.inference_mode()
-    def gated_tables(self) -> GatedTables | None:
+    def gated_tables(self) -> GatedTables:
         """See `LanguageModel.gated_tables`."""
-        if self.config.layers > 1:
-            return None
-        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-        input_GE, recurrent_GH, bias_G, more_bias_G = (self.lstm.get_parameter(name) for name in names)
-        input_VG = (self.embedding.weight @ input_GE.T + bias_G + more_bias_G).numpy()
-        joint_HN = torch.cat([recurrent_GH, self.head.weight]).T.contiguous()
-        return GatedTables(input_VG, joint_HN, self.head.bias.detach().numpy().copy())
+        return gated_tables("lstm", self.lstm, self.embedding, self.head)
 
     def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See `LanguageModel.forward`."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from mdlm.model.base import ModelConfig, check_at_least, check_probability
+import torch
+from torch import nn
+
+from mdlm.model.base import GatedLayer, GatedTables, ModelConfig, check_at_least, check_probability
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,22 @@ class RecurrentConfig(ModelConfig):
         check_probability(dropout=self.dropout)
         if self.dropout and self.layers == 1:
             raise ValueError(f"dropout ({self.dropout:g}) acts between layers, so layers (1) must be at least 2")
+
+
+@torch.inference_mode()
+def gated_tables(
+    cell: Literal["lstm", "gru"], network: nn.RNNBase, embedding: nn.Embedding, head: nn.Linear
+) -> GatedTables:
+    """The weights of embedding, stacked layers and head, arranged for sampling; copies."""
+
+    def weight(name: str, layer: int) -> torch.Tensor:
+        return network.get_parameter(f"{name}_l{layer}")
+
+    layers = []
+    for layer in range(network.num_layers):
+        is_last = layer == network.num_layers - 1
+        reader = head.weight if is_last else weight("weight_ih", layer + 1)
+        joint_HN = torch.cat([weight("weight_hh", layer), reader]).T.contiguous()
+        biases = (weight(name, layer).clone() for name in ("bias_ih", "bias_hh"))
+        layers.append(GatedLayer(joint_HN, *biases))
+    return GatedTables(cell, embedding.weight @ weight("weight_ih", 0).T, tuple(layers), head.bias.clone())

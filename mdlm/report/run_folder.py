@@ -28,7 +28,7 @@ def write_results(outcome: Outcome, config: Mapping[str, Any]) -> list[Path]:
     directory = outcome.directory
     write_config(directory, config)
     write_atomically(directory / "metrics.json", lambda path: path.write_text(_json(outcome)))
-    write_atomically(directory / "sampled.npz", lambda path: _save_chains(path, outcome))
+    write_atomically(directory / "sampled.npz", lambda path: _save_about_chains(path, outcome))
     write_atomically(directory / "summary.txt", lambda path: path.write_text(as_text(outcome)))
     figures = draw_all(outcome, directory / "figures")
     return [
@@ -98,19 +98,19 @@ def _json(outcome: Outcome) -> str:
     return json.dumps(metrics | texts, indent=2) + "\n"
 
 
-def _save_chains(path: Path, outcome: Outcome) -> None:
-    """The sampled tokens with all that is needed to read them without the run's configuration.
+def _save_about_chains(path: Path, outcome: Outcome) -> None:
+    """What is needed to read the sampled tokens, in ``chains.npy`` beside this file, without the run's configuration.
 
     Where a token stands for several frames, the states they were decoded to are beside them, chain after chain.
     """
-    tokens, states = outcome.sampled.chains, outcome.chains
+    states = outcome.chains
     decoded: dict[str, Any] = {}
     if outcome.tokeniser.frames_per_token != 1:
         decoded = {"decoded_states": np.concatenate(states.pieces), "decoded_lengths": np.array(states.lengths)}
     np.savez_compressed(
         path,
-        chains=tokens,
-        prompts=outcome.sampled.prompts.astype(tokens.dtype),
+        prompts=outcome.sampled.prompts.astype(outcome.sampled.chains.dtype),
+        sampling_seed=outcome.sampled.seed,
         token_names=np.array(outcome.tokeniser.token_names),
         frame_time=states.frame_time,
         time_unit=states.time_unit,

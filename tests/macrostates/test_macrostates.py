@@ -88,3 +88,18 @@ def test_errors_name_the_inner_part():
     wrong = Partitioned(features=Columns(columns=("y",)), partition=LEFT_RIGHT.partition)
     with pytest.raises(ValueError, match=r"^partition\.centres gives no wells for the feature 'y'"):
         wrong.check(Header(("x", "y"), (10,), 0.5, "ps"))
+
+
+def test_pieces_of_a_mapped_file_are_lumped_into_a_mapped_file_that_leaves_nothing_behind(tmp_path):
+    """A chain of a billion tokens must not have to fit into the memory."""
+    rows = np.random.default_rng(0).integers(3, size=(4, 50)).astype(np.uint8)
+    np.save(tmp_path / "chains.npy", rows)
+    lumping = Lumping(np.array([0, -1, 1]), ("A", "B"), mixed_share=0.0)
+    mapped = Dtraj(tuple(np.load(tmp_path / "chains.npy", mmap_mode="r")), 1.0, "ps", n_states=3)
+    found, expected = lumping.lump(mapped), lumping.lump(Dtraj(tuple(rows), 1.0, "ps", n_states=3))
+    for ours, theirs in zip(found.pieces, expected.pieces, strict=True):
+        assert isinstance(ours, np.memmap)
+        assert not isinstance(theirs, np.memmap)
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+    assert [file.name for file in tmp_path.iterdir()] == ["chains.npy"]

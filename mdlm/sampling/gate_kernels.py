@@ -1,4 +1,4 @@
-"""Compiled part of a sampling step of an LSTM: draw the token, then update the gates."""
+"""Compiled part of a sampling step of a recurrent network: draw the token, then update the gates, layer by layer."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ FLAGS = {"fastmath": {"contract", "nnan", "nsz"}, "error_model": "numpy", "nogil
 
 
 @njit(**FLAGS)
-def _sigmoids(x: FloatArray, more: FloatArray) -> None:
+def _sigmoids(x: FloatArray, more: FloatArray, bias: FloatArray) -> None:
     for k in range(x.size):
-        x[k] = _sigmoid(x[k] + more[k])
+        x[k] = _sigmoid(x[k] + more[k] + bias[k])
 
 
 @njit(**FLAGS)
-def _tanhs(x: FloatArray, more: FloatArray) -> None:
+def _tanhs(x: FloatArray, more: FloatArray, bias: FloatArray) -> None:
     for k in range(x.size):
-        x[k] = _tanh(x[k] + more[k])
+        x[k] = _tanh(x[k] + more[k] + bias[k])
 
 
 @njit(**FLAGS)
@@ -84,31 +84,77 @@ def _show(hidden: FloatArray, gate: FloatArray, cell: FloatArray) -> None:
 
 
 @njit(**FLAGS)
-def update(
-    products_BN: FloatArray, table_VG: FloatArray, tokens_B: IntArray, hidden_BH: FloatArray, cell_BH: FloatArray
+def _candidates(x: FloatArray, reset: FloatArray, own_bias: FloatArray, more: FloatArray, bias: FloatArray) -> None:
+    for k in range(x.size):
+        x[k] = _tanh(reset[k] * (x[k] + own_bias[k]) + more[k] + bias[k])
+
+
+@njit(**FLAGS)
+def _blend(hidden: FloatArray, keep: FloatArray, content: FloatArray) -> None:
+    for k in range(hidden.size):
+        hidden[k] = content[k] + keep[k] * (hidden[k] - content[k])
+
+
+@njit(**FLAGS)
+def update_lstm(
+    products_BN: FloatArray,
+    inputs_RN: FloatArray,
+    first: int,
+    rows_B: IntArray,
+    input_bias_G: FloatArray,
+    recurrent_bias_G: FloatArray,
+    hidden_BH: FloatArray,
+    cell_BH: FloatArray,
 ) -> None:
-    """One frame of the LSTM equations for each chain, in place. All arrays in C order.
+    """One frame of one layer's equations for each chain, in place. All arrays in C order.
 
     Short loops over few whole arrays, as the compiler makes vector instructions of those: five times faster than one
     loop over the units.
 
     Args:
-        products_BN: Of ``hidden @ [W_hh.T, W_out.T]``. The first 4 H columns, the recurrent part of the gates' inputs
-            in torch's order i, f, g, o, are overwritten by the gates.
-        table_VG: The other part of their inputs for each token, biases included.
-        tokens_B: What is read.
+        products_BN: Of ``hidden_BH @ joint_HN``. The first G columns, the recurrent part of the gates' inputs in
+            torch's order, are overwritten by the gates.
+        inputs_RN: The other part of their inputs: a table with a row for each token, or the products of the layer
+            below.
+        first: Where its G columns begin.
+        rows_B: The row of each chain: its token, or its own number.
+        input_bias_G: Added to both.
+        recurrent_bias_G: The same.
         hidden_BH: Overwritten.
         cell_BH: Overwritten.
     """
     n_units = hidden_BH.shape[1]
     f, g, o, end = n_units, 2 * n_units, 3 * n_units, 4 * n_units
-    for chain in range(len(tokens_B)):
-        gates, read = products_BN[chain], table_VG[tokens_B[chain]]
-        _sigmoids(gates[:g], read[:g])
-        _tanhs(gates[g:o], read[g:o])
-        _sigmoids(gates[o:end], read[o:end])
+    bias_G = input_bias_G + recurrent_bias_G
+    for chain in range(len(rows_B)):
+        gates, read = products_BN[chain], inputs_RN[rows_B[chain]][first : first + end]
+        _sigmoids(gates[:g], read[:g], bias_G[:g])
+        _tanhs(gates[g:o], read[g:o], bias_G[g:o])
+        _sigmoids(gates[o:end], read[o:end], bias_G[o:end])
         _remember(cell_BH[chain], gates[:f], gates[f:g], gates[g:o])
         _show(hidden_BH[chain], gates[o:end], cell_BH[chain])
+
+
+@njit(**FLAGS)
+def update_gru(
+    products_BN: FloatArray,
+    inputs_RN: FloatArray,
+    first: int,
+    rows_B: IntArray,
+    input_bias_G: FloatArray,
+    recurrent_bias_G: FloatArray,
+    hidden_BH: FloatArray,
+    cell_BH: FloatArray,
+) -> None:
+    """The same for gated recurrent units, in torch's order r, z, n; see `update_lstm`. There are no cells."""
+    n_units = hidden_BH.shape[1]
+    z, n, end = n_units, 2 * n_units, 3 * n_units
+    bias_G = input_bias_G + recurrent_bias_G
+    for chain in range(len(rows_B)):
+        gates, read = products_BN[chain], inputs_RN[rows_B[chain]][first : first + end]
+        _sigmoids(gates[:n], read[:n], bias_G[:n])
+        _candidates(gates[n:end], gates[:z], recurrent_bias_G[n:end], read[n:end], input_bias_G[n:end])
+        _blend(hidden_BH[chain], gates[z:n], gates[n:end])
 
 
 @njit(**FLAGS)
@@ -134,7 +180,7 @@ def draw(
     1e-6 is as well resolved as one of 0.5. A token of probability zero is never drawn.
 
     Args:
-        products_BN: See `update`; the last V columns are the logits without their bias.
+        products_BN: The last V columns are the logits without their bias.
         bias_V: Of the logits.
         penalty_VV: Added to the logits after each token: minus infinity forbids a jump.
         inverse_temperature: Multiplies the logits.
