@@ -16,10 +16,10 @@ from mdlm.trajectory import FloatArray, IntArray
 TARGET_BLOCKS = 40  # a 90 % interval of a two-state chain covers 90 % of the time with 40, 88 % with 20
 MIN_BLOCKS = 5  # below this no interval is given
 MIN_BLOCK_LAGS = 10  # neighbouring blocks share a lag of frames; this keeps the shared part below a tenth
-CHUNK_ENTRIES = 4_000_000  # count-matrix entries held at once, 32 MB
+CHUNK_ENTRIES = 100_000  # count-matrix entries worked on at once, 800 kB: more no longer fit a core's cache
 
 
-def block_edges(lengths: Sequence[int], lag: int) -> tuple[IntArray, ...]:
+def block_edges(lengths: Sequence[int], lag: int, at_most: int | None = None) -> tuple[IntArray, ...]:
     """Where to cut the pieces so that there is enough to resample.
 
     A piece twice as long as a fortieth of all frames, or longer, is cut into equal contiguous blocks, none
@@ -28,6 +28,7 @@ def block_edges(lengths: Sequence[int], lag: int) -> tuple[IntArray, ...]:
     Args:
         lengths: Frames of each piece.
         lag: Judged lag in frames.
+        at_most: Takes the place of the fortieth where it is shorter.
 
     Returns:
         For each piece, the frames ``[0, ..., n_frames]`` at which its blocks begin and end.
@@ -36,7 +37,8 @@ def block_edges(lengths: Sequence[int], lag: int) -> tuple[IntArray, ...]:
         >>> [edges.tolist() for edges in block_edges([40, 7], lag=1)]
         [[0, 10, 20, 30, 40], [0, 7]]
     """
-    shortest = max(sum(lengths) // TARGET_BLOCKS, MIN_BLOCK_LAGS * lag)
+    wanted = sum(lengths) // TARGET_BLOCKS
+    shortest = max(wanted if at_most is None else min(wanted, at_most), MIN_BLOCK_LAGS * lag)
     return tuple(np.linspace(0, length, max(1, length // shortest) + 1).astype(np.intp) for length in lengths)
 
 

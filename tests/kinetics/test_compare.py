@@ -51,7 +51,7 @@ def test_a_sequence_against_itself_has_a_ratio_of_one(itself):
     assert metrics["population_tv_distance"] == 0
     assert itself.slow_process_overlap == pytest.approx(1)
     assert itself.verdict.startswith("within the data's own error (ratio 1 [0.")
-    assert not [note for note in itself.notes if "below a third" not in note]
+    assert [note.split(":")[0] for note in itself.notes if "below a third" not in note] == ["all MD", "floor"]
 
 
 def test_estimates_cover_the_closed_form(itself):
@@ -211,8 +211,14 @@ def test_timescales_far_below_the_lag_are_noted_as_upper_bounds(data):
 def test_metric_names_carry_the_unit_and_are_exactly_these(data):
     truth = Truth((TRUE_T2 * 0.5,), (1.0,), "closed form")
     names = set(judge(data, data, truth=truth, n_timescales=1).metrics())
-    intervals = ("t2_reference_ps", "t2_data_ps", "t2_sampled_ps", "t2_ratio_to_data", "t2_ratio_to_truth")
+    times = ("t2_reference_ps", "t2_data_ps", "t2_sampled_ps", "t2_converged_ps")
+    intervals = (*times, "t2_ratio_to_data", "t2_ratio_to_truth")
     assert names == {name + end for name in intervals for end in ("", "_low", "_high")} | {
+        "plateau_lag_ps",
+        "plateau_found",
+        "t2_floor_factor",
+        "t2_ratio_floor_factor",
+        "floor_duration_ps",
         "t2_markov_ps",
         "markov_t2_ratio_to_data",
         "slow_timescale_log_error",
@@ -253,7 +259,9 @@ def test_the_same_seed_gives_the_same_numbers_and_progress_ends_at_its_total(dat
     kinetics = Kinetics(lag_time=10.0, n_lags=3)
     first, second = (kinetics.judge(data, data, data, None, 5, report).compare(data, report) for _ in range(2))
     assert first.metrics() == second.metrics()
-    assert calls == [(done, 3) for done in (1, 2, 3)] * 4
+    # Eleven lags from one frame by doubling to 1280, below half a piece, and the curve's three; then the sample.
+    one = [(done, 14) for done in range(1, 15)] + [(done, 3) for done in (1, 2, 3)]
+    assert calls == one * 2
 
 
 def test_named_sets_are_the_rows_of_the_first_passage_times(data):

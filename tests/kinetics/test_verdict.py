@@ -16,7 +16,7 @@ PLENTY = {"n_events_data": 60, "n_events_sampled": 200, "min_events": 10}
         (4.0, 3.0, math.inf, "too slow by 4x [3, inf]"),
         (0.0, 0.0, 0.01, "too fast by infx [100, inf]"),
         (1.2, math.nan, math.nan, "undecided: too few independent pieces for an interval (ratio 1.2)"),
-        (math.nan, math.nan, math.nan, "undecided: the slowest timescale could not be estimated"),
+        (math.nan, math.nan, math.nan, "undecided: the timescale could not be estimated"),
     ],
 )
 def test_with_enough_events_the_interval_decides(ratio, low, high, sentence):
