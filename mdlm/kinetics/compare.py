@@ -121,7 +121,7 @@ class Kinetics:
         self._check_lengths({"reference": reference, "data": data})
         measure = self._measure(reference, seed)
         curve_lags = self._curve_lags(tokens.frame_time, reference.n_states)
-        doubled = doubling_lag_times(reference, self.lag_time)
+        doubled = doubling_lag_times(reference, self.lag_time, measure.t2)
         whole = len(doubled) + len(curve_lags)
         reference_points = measure.points(reference, doubled, REFERENCE, part_of(progress, 0, whole))
         data_points = measure.points(data, curve_lags, DATA, part_of(progress, len(doubled), whole))
@@ -166,6 +166,7 @@ class Kinetics:
             n_curve=min(self.n_resamples, LARGE_CURVE_RESAMPLES) if large else self.n_resamples,
             confidence=self.confidence,
             sides=sides,
+            t2=times[0] if times else math.nan,
             processes=process_sides(model, n_timescales),
             windows=(self.lag_time, *(min(self.lag_time, HELD * t) for t in times[1:]))[:n_timescales],
             sets=self._named_sets(sides),

@@ -90,7 +90,7 @@ class Convergence:
     """The lag-convergence test of all molecular dynamics.
 
     Attributes:
-        curve: Implied timescales against the lag.
+        curve: Implied timescales against the lag, up to the lag that reaches t2.
         plateau_lag: The smallest lag from which on t2 stays level, in the time unit; NaN where there is none.
         t2: The slowest timescale there; NaN where there is no plateau.
     """

@@ -17,20 +17,23 @@ MIN_LONGER = 2  # lags, each twice the one before, that must agree with the firs
 LONGEST = 0.5  # of the longest piece: a lag beyond leaves too few transitions
 
 
-def doubling_lag_times(dtraj: Dtraj, lag_time: float) -> list[float]:
+def doubling_lag_times(dtraj: Dtraj, lag_time: float, t2: float) -> list[float]:
     """Lags for the test, ascending, in the time unit: ``lag_time`` halved down to one frame, and doubled.
 
-    No doubled lag exceeds half of the longest piece.
+    Args:
+        dtraj: The sequence; no doubled lag exceeds half of its longest piece.
+        lag_time: The judged lag, always one of them.
+        t2: Slowest timescale at the judged lag; no doubled lag exceeds it, see `convergence`.
 
     Example:
-        >>> doubling_lag_times(Dtraj((np.zeros(400, int),), 0.5, "ps", 1), lag_time=10.0)
-        [0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0]
+        >>> doubling_lag_times(Dtraj((np.zeros(400, int),), 0.5, "ps", 1), lag_time=10.0, t2=50.0)
+        [0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0]
     """
     lag = dtraj.lag_frames(lag_time)
     shorter = [lag >> n for n in range(1, lag.bit_length())]
     longer = [lag << n for n in range(1, 64) if lag << n <= LONGEST * max(dtraj.lengths)]
     before, after = ([frames * dtraj.frame_time for frames in lags] for lags in (shorter[::-1], longer))
-    return [*before, lag_time, *after]
+    return [*before, lag_time, *(longer_time for longer_time in after if not longer_time > t2)]
 
 
 def plateau(t2: FloatArray, samples: FloatArray, confidence: float) -> int | None:
@@ -74,16 +77,14 @@ def convergence(points: Sequence[AtLag], confidence: float) -> Convergence:
         points: At lags that double, ascending.
         confidence: Probability mass of the intervals.
     """
-    curve = lag_curve(points, confidence)
+    counted = [point for point in points if not (point.timescales < point.lag_time)[:1].any()] or points[:1]
+    curve = lag_curve(counted, confidence)
     none = Convergence(curve, math.nan, Interval(math.nan, math.nan, math.nan))
     if not curve.timescales.shape[1]:
         return none
-    t2 = curve.timescales[:, 0]
-    beyond = np.flatnonzero(curve.lag_times > t2)
-    n_lags = int(beyond[0]) if len(beyond) else len(t2)
-    n_samples = min(len(point.samples) for point in points)
-    samples = np.stack([point.samples[:n_samples, 0] for point in points])
-    first = plateau(t2[:n_lags], samples[:n_lags], confidence)
+    n_samples = min(len(point.samples) for point in counted)
+    samples = np.stack([point.samples[:n_samples, 0] for point in counted])
+    first = plateau(curve.timescales[:, 0], samples, confidence)
     if first is None:
         return none
     value, low, high = (float(bound[first, 0]) for bound in (curve.timescales, curve.low, curve.high))

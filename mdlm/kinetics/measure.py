@@ -27,6 +27,7 @@ class Measure:
         n_curve: Resamples at each other lag.
         confidence: Probability mass of every interval.
         sides: The two sides of the slowest process, found on the reference.
+        t2: The slowest timescale of the reference at the judged lag; NaN where there is none.
         processes: The two sides of each process, t2 first.
         windows: How long a side must be held for an event of each, in the time unit.
         sets: Named sets of states for mean first-passage times.
@@ -40,6 +41,7 @@ class Measure:
     n_curve: int
     confidence: float
     sides: SlowSides
+    t2: float
     processes: tuple[SlowSides, ...]
     windows: tuple[float, ...]
     sets: dict[str, IntArray]

@@ -259,8 +259,8 @@ def test_the_same_seed_gives_the_same_numbers_and_progress_ends_at_its_total(dat
     kinetics = Kinetics(lag_time=10.0, n_lags=3)
     first, second = (kinetics.judge(data, data, data, None, 5, report).compare(data, report) for _ in range(2))
     assert first.metrics() == second.metrics()
-    # Eleven lags from one frame by doubling to 1280, below half a piece, and the curve's three; then the sample.
-    one = [(done, 14) for done in range(1, 15)] + [(done, 3) for done in (1, 2, 3)]
+    # Eight lags from one frame by doubling to 160, the last below t2, and the curve's three; then the sample.
+    one = [(done, 11) for done in range(1, 12)] + [(done, 3) for done in (1, 2, 3)]
     assert calls == one * 2
 
 

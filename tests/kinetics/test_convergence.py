@@ -16,7 +16,7 @@ def exact(times, spread=0.0):
 
 def converged(dtraj, lag_time, sides):
     sequence = Resampled.draw(dtraj, lag_time, 100, np.random.default_rng(0))
-    points = [sequence.at(lag, 1, sides, 100) for lag in doubling_lag_times(dtraj, lag_time)]
+    points = [sequence.at(lag, 1, sides, 100) for lag in doubling_lag_times(dtraj, lag_time, math.inf)]
     return convergence(points, 0.9)
 
 
@@ -54,9 +54,12 @@ def test_without_resamples_only_the_tolerance_counts():
     assert plateau(times, np.full((3, 20), np.nan), 0.9) == 0
 
 
-def test_the_lags_double_and_none_is_beyond_half_the_longest_piece():
-    lags = doubling_lag_times(Dtraj((np.zeros(100, int), np.zeros(37, int)), 0.5, "ps", 1), 6.0)
-    assert lags == [0.5, 1.5, 3.0, 6.0, 12.0, 24.0]
+def test_the_lags_double_and_none_is_beyond_half_the_longest_piece_or_t2():
+    dtraj = Dtraj((np.zeros(100, int), np.zeros(37, int)), 0.5, "ps", 1)
+    for t2 in (25.0, math.inf, math.nan):
+        assert doubling_lag_times(dtraj, 6.0, t2) == [0.5, 1.5, 3.0, 6.0, 12.0, 24.0]
+    assert doubling_lag_times(dtraj, 6.0, 12.0) == [0.5, 1.5, 3.0, 6.0, 12.0]
+    assert doubling_lag_times(dtraj, 6.0, 1.0) == [0.5, 1.5, 3.0, 6.0]
 
 
 def test_a_markov_chain_is_level_from_one_frame_on_at_the_closed_form(sample_chain, four_states):
@@ -95,3 +98,11 @@ def test_data_without_two_states_have_no_plateau():
         0.9,
     )
     assert not found.found
+
+
+def test_lags_beyond_t2_do_not_count(sample_chain):
+    """t2 is 9.5 frames: of the lags 1, 2, 4 ... the last that counts is 8."""
+    dtraj = Dtraj(sample_chain(np.array([[0.95, 0.05], [0.05, 0.95]]), 40, 2000, seed=6), 1.0, "ps", 2)
+    found = converged(dtraj, 4.0, SlowSides(np.array([0, 1]), np.full(2, 0.5)))
+    assert found.curve.lag_times.tolist() == [1, 2, 4, 8]
+    assert found.plateau_lag == 1
