@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mdlm.kinetics.visits import Visits
 from mdlm.trajectory import FloatArray, IntArray
@@ -82,7 +83,7 @@ class DwellDistance:
 
     Attributes:
         kolmogorov_smirnov: Largest difference of the survival curves, 0 to 1; NaN where one is unknown.
-        by_chance: What two sequences with this many completed visits and one law exceed in 5 % of cases, asymptotically.
+        by_chance: What two sequences of one law exceed in 5 % of cases, asymptotically in the completed visits.
         wasserstein: Area between the survival curves, in the time unit; NaN where one is unknown.
         horizon: Time up to which both curves are known and compared; infinite where both reach zero.
     """
@@ -115,7 +116,7 @@ def dwell_times(pieces: Sequence[IntArray], n_states: int, frame_time: float) ->
         >>> first.lengths.tolist(), first.n_ended.tolist(), first.n_cut.tolist()
         ([0.5, 1.0], [1, 1], [0, 1])
         >>> first.survival.tolist()  # of three visits one ends at age one, and of the one left to see so does it at two
-        [0.6666666666666667, 0.0]
+        [0.6666666666666666, 0.0]
     """
     visits = Visits.of(pieces)
     order = np.argsort(visits.states, kind="stable")
@@ -150,7 +151,7 @@ def dwell_distance(first: DwellTimes, second: DwellTimes) -> DwellDistance:
     return DwellDistance(float(apart.max()), float(by_chance), float(apart @ width), float(horizon))
 
 
-def _dwell_times(lengths: IntArray, last: IntArray, residence: float, frame_time: float) -> DwellTimes:
+def _dwell_times(lengths: IntArray, last: NDArray[np.bool_], residence: float, frame_time: float) -> DwellTimes:
     """The distribution of visits seen from their beginning; ``lengths`` in frames."""
     ages, index = np.unique(lengths, return_inverse=True)
     n_cut = np.bincount(index, weights=last, minlength=len(ages)).astype(np.intp)
@@ -173,7 +174,9 @@ def _hazard(ages: IntArray, n_ended: IntArray, n_cut: IntArray, frame_time: floa
 
     longest = int(ages[-1]) if len(ages) else 0
     n_bins = int(np.ceil(np.log10(max(longest, 1)) * BINS_PER_DECADE)) + 1
-    edges = np.unique(np.round(10 ** (np.arange(n_bins + 1) / BINS_PER_DECADE)).astype(np.intp)) - 1  # ages seen through
+    edges = (
+        np.unique(np.round(10 ** (np.arange(n_bins + 1) / BINS_PER_DECADE)).astype(np.intp)) - 1
+    )  # ages seen through
     through = np.clip(ages[:, None], edges[:-1], edges[1:]) - edges[:-1]  # steps of such a visit in each bin
     through_cut = np.clip(ages[:, None] - 1, edges[:-1], edges[1:]) - edges[:-1]
     steps = n_ended @ through + n_cut @ through_cut

@@ -9,7 +9,9 @@ from mdlm.trajectory import IntArray
 
 
 @njit(nogil=True, cache=True)
-def add_passages(codes: IntArray, lag: int, waits: IntArray, ended: IntArray, cut: IntArray, passages: IntArray) -> None:
+def add_passages(
+    codes: IntArray, lag: int, waits: IntArray, ended: IntArray, cut: IntArray, passages: IntArray
+) -> None:
     """Add the waiting times of one piece, seen every ``lag`` frames from each of the first ``lag`` frames on.
 
     Args:

@@ -68,7 +68,7 @@ def rate_ratio(
     Example:
         >>> ratio = rate_ratio(10, 1.0, 10, 2.0, confidence=0.9)
         >>> round(ratio.low, 2), ratio.value, round(ratio.high, 2)
-        (0.9, 2.0, 4.45)
+        (0.87, 2.0, 4.62)
     """
     from scipy.stats import beta
 
