@@ -16,7 +16,7 @@ def weibull(rng, n):
 
 
 def test_dwells_are_counted_by_hand():
-    """State 0: the first visit began before, then 1 and 3 frames, and 2 cut off; two frames at 0.5 are one time unit."""
+    """State 0: the first visit began before, then 1 and 3 frames, and 2 cut off; a frame is 0.5."""
     piece = np.repeat([0, 1, 0, 1, 0, 2, 0], [4, 1, 1, 2, 3, 1, 2])
     zero, one, two = dwell_times([piece], 3, 0.5)
     assert zero.lengths.tolist() == [0.5, 1.0, 1.5]

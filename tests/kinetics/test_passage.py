@@ -36,7 +36,7 @@ def test_a_passage_begins_in_every_frame_of_the_origin(lag):
 
 
 def test_waits_are_counted_by_hand():
-    """From 0: two waits that end (2 and 1 frames), two that the end cuts off (1 and 0 frames): 4 frames over 2 waits."""
+    """From 0: two waits that end (2 and 1 frames), two that the piece's end cuts off (1 and 0): 4 frames over 2."""
     found = trajectory_mfpt([np.array([0, 0, 1, 2, 0, 0])], 3, [[0], [1], [2]], 1, 10.0)
     assert found.times[0, 1] == pytest.approx(10 * (2 + 1 + 1 + 0) / 2)
     assert found.n_passages[0, 1] == 1
