@@ -6,8 +6,9 @@ from mdlm.kinetics.chapman_kolmogorov import chapman_kolmogorov
 
 def test_predictions_and_estimates_agree_with_deeptimes_own_test(sample_chain, four_states):
     from deeptime.markov import TransitionCountEstimator
+    from deeptime.markov._observables import MembershipsObservable
     from deeptime.markov.msm import MaximumLikelihoodMSM
-    from deeptime.util.validation import MembershipsObservable, ck_test
+    from deeptime.util.validation import ck_test
 
     pieces = list(sample_chain(four_states, 5, 5000, seed=1))
     models = [
