@@ -118,3 +118,8 @@ def test_empty_sequences_copy_nothing(empty):
     assert memorisation(some, empty, 2, seed=0).tokens.length == 0
     assert memorisation(empty, some, 2, seed=0).tokens.length == 0
     assert memorisation(empty, some, 2, seed=0).visits_by_chance == 0
+
+
+def test_the_first_and_the_last_visit_of_a_piece_are_not_whole():
+    piece = np.repeat([0, 1, 2, 0, 1], [3, 1, 4, 1, 5])
+    assert memorisation([piece], [piece], 3, seed=0).visits == CopiedSegment(3, 0, 0)
