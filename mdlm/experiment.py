@@ -246,17 +246,18 @@ class Experiment:
             return sampling.draw(fitted.model, held_out.pieces, self.seed, progress)
 
     def _compare(self, reference: Dtraj, data: Dtraj, tokens: Dtraj, chains: Dtraj, lumping: Lumping) -> Comparison:
-        with bar("judging kinetics") as progress:
-            return self.kinetics.compare(
+        with bar("estimating data") as progress:
+            judge = self.kinetics.judge(
                 reference=reference,
                 data=lumping.lump(data),
                 tokens=tokens,
-                sampled=lumping.lump(chains),
                 truth=self.system.truth(),
                 seed=self.seed,
                 progress=progress,
                 of_state=lumping.of_state,
             )
+        with bar("judging kinetics") as progress:
+            return judge.compare(lumping.lump(chains), progress)
 
     @property
     def name(self) -> str:
