@@ -115,13 +115,12 @@ class HiddenMarkovModel(Baseline):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the iterations ended; said in the note
             found = estimator.fit(observed).fetch_model()
-        rises = np.diff(found.likelihoods)
         populations = np.bincount(np.concatenate(train.pieces), minlength=train.n_states) + 0.5
         background = populations / populations.sum()
         rare = 1 / sum(map(len, observed))  # no state may be impossible only because the fit did not see it
         shown = (1 - rare) * found.output_model.output_probabilities + rare * background
         chain = found.transition_model
-        finished = len(rises) + 1 < self.max_iterations or bool(abs(rises[-1]) <= accuracy)
+        finished = len(found.likelihoods) < self.max_iterations
         return HiddenMarkov(chain.transition_matrix.copy(), shown, chain.stationary_distribution.copy()), finished
 
 
