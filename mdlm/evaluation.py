@@ -7,6 +7,7 @@ from functools import cached_property
 
 from mdlm.kinetics.compare import Kinetics
 from mdlm.kinetics.comparison import Comparison
+from mdlm.kinetics.judge import Judge
 from mdlm.macrostates.base import Lumping
 from mdlm.progress import bar
 from mdlm.system.base import Truth
@@ -55,11 +56,13 @@ class Evaluation:
 
     Attributes:
         sequences: What was judged.
+        judge: The reference and the data, estimated once; judges any other sample of them as well.
         comparison: Timescales, passage times, populations, the verdict.
         notes: What a reader must know before using a number.
     """
 
     sequences: Sequences
+    judge: Judge
     comparison: Comparison
     notes: tuple[str, ...]
 
@@ -88,15 +91,16 @@ def evaluate(
     Raises:
         ValueError: The sequences do not share states, clock or unit, or the lag is no multiple of the token time.
     """
-    with bar("judging kinetics") as progress:
-        comparison = kinetics.compare(
+    with bar("estimating data") as progress:
+        judge = kinetics.judge(
             reference=sequences.reference,
             data=sequences.data_macrostates,
             tokens=sequences.tokens,
-            sampled=sequences.sampled_macrostates,
             truth=truth,
             seed=seed,
             progress=progress,
             of_state=sequences.lumping.of_state,
         )
-    return Evaluation(sequences, comparison, (*notes, *comparison.notes))
+    with bar("judging kinetics") as progress:
+        comparison = judge.compare(sequences.sampled_macrostates, progress)
+    return Evaluation(sequences, judge, comparison, (*notes, *comparison.notes))

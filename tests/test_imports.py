@@ -40,7 +40,8 @@ ALLOWED = {
     | {"macrostates.base", "macrostates.own"}
     | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
     | {"recrossing.effect", "recrossing.keep"},
-    "evaluation": BASIS | {"kinetics.compare", "kinetics.comparison", "macrostates.base", "system.base"},
+    "evaluation": BASIS
+    | {"kinetics.compare", "kinetics.comparison", "kinetics.judge", "macrostates.base", "system.base"},
     "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
     "experiment": BASIS
     | {"", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking", "report.run_folder"}

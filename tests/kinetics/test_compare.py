@@ -21,7 +21,7 @@ def dtraj(pieces, frame_time=0.5, n_states=4):
 def judge(data, sampled, truth=None, tokens=None, **settings):
     settings = {"lag_time": 10.0, "n_lags": 4} | settings
     tokens = data if tokens is None else tokens
-    return Kinetics(**settings).compare(data, data, tokens, sampled, truth, seed=1)
+    return Kinetics(**settings).judge(data, data, tokens, truth, seed=1).compare(sampled)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_tokens_finer_than_the_macrostates_are_judged_on_the_macrostates(data, i
     rng = np.random.default_rng(5)
     fine = dtraj([2 * piece + rng.integers(2, size=len(piece)) for piece in data.pieces], n_states=8)
     of_state = np.repeat(np.arange(4), 2)
-    result = Kinetics(lag_time=10.0, n_lags=4).compare(data, data, fine, data, None, seed=1, of_state=of_state)
+    result = Kinetics(lag_time=10.0, n_lags=4).judge(data, data, fine, None, seed=1, of_state=of_state).compare(data)
     assert result.data.timescales == itself.data.timescales
     assert result.t2_ratio_to_data == itself.t2_ratio_to_data
     np.testing.assert_allclose(result.markov_timescales, itself.markov_timescales, rtol=0.01)
@@ -109,7 +109,7 @@ def test_tokens_finer_than_the_macrostates_are_judged_on_the_macrostates(data, i
 
 def test_a_map_of_another_alphabet_is_refused(data):
     with pytest.raises(ValueError, match=r"^n_states of tokens \(4\) must be that of the reference, 8$"):
-        Kinetics(lag_time=10.0).compare(data, data, data, data, None, seed=1, of_state=np.repeat(np.arange(4), 2))
+        Kinetics(lag_time=10.0).judge(data, data, data, None, seed=1, of_state=np.repeat(np.arange(4), 2))
 
 
 def test_three_events_in_the_data_are_undecided(data):
@@ -251,9 +251,9 @@ def test_the_same_seed_gives_the_same_numbers_and_progress_ends_at_its_total(dat
         calls.append((done, total))
 
     kinetics = Kinetics(lag_time=10.0, n_lags=3)
-    first, second = (kinetics.compare(data, data, data, data, None, 5, report) for _ in range(2))
+    first, second = (kinetics.judge(data, data, data, None, 5, report).compare(data, report) for _ in range(2))
     assert first.metrics() == second.metrics()
-    assert calls[: len(calls) // 2] == [(done, 7) for done in range(1, 8)]
+    assert calls == [(done, 3) for done in (1, 2, 3)] * 4
 
 
 def test_named_sets_are_the_rows_of_the_first_passage_times(data):

@@ -170,7 +170,8 @@ def test_a_verdict_by_pyemma_is_that_of_our_own(chain, sample_chain, four_states
     sampled = Dtraj(sample_chain(four_states, 30, 4000, seed=23), 1.0, "ps", 4)
     ours = Kinetics(lag_time=LAG_TIME, n_resamples=50, n_lags=3)
     first, second = (
-        judge.compare(chain, chain, chain, sampled, None, seed=3) for judge in (ours, replace(ours, estimator="pyemma"))
+        kinetics.judge(chain, chain, chain, None, seed=3).compare(sampled)
+        for kinetics in (ours, replace(ours, estimator="pyemma"))
     )
     assert first.verdict.startswith("within")
     assert second.verdict.startswith("within")
