@@ -40,8 +40,11 @@ ALLOWED = {
     | {"macrostates.base", "macrostates.own"}
     | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
     | {"recrossing.effect", "recrossing.keep"},
+    "evaluation": BASIS
+    | {"kinetics.compare", "kinetics.comparison", "kinetics.judge", "macrostates.base", "system.base"},
+    "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
     "experiment": BASIS
-    | {"", "build", "fingerprint", "stages", "store", "tracking", "report.run_folder"}
+    | {"", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking", "report.run_folder"}
     | {"system.base", "features.base", "partition.base", "recrossing.base", "tokens.base"}
     | {"macrostates.base", "model.base"}
     | {
@@ -49,8 +52,6 @@ ALLOWED = {
         "training.evaluate",
         "sampling.sampling",
         "kinetics.compare",
-        "kinetics.comparison",
-        "kinetics.diagnosis",
     },
     "report": BASIS | {"kinetics.comparison"},
     "export": BASIS
