@@ -12,6 +12,8 @@ from mdlm.kinetics.diagnosis import Diagnosis, diagnose
 from mdlm.stages import Stages
 
 if TYPE_CHECKING:
+    from mdlm.baselines.judgement import BaselineResult
+    from mdlm.training.context import ContextCurve
     from mdlm.training.training import Epoch
 
 
@@ -42,12 +44,16 @@ class Learning:
         diagnosis: What partition, treatment and stride did to the training data.
         curve: How training went; None where that was not kept.
         metrics: Of data, tokens, training and sampling, under their logged names.
+        baselines: What simpler models reach, from the same training states.
+        context: Held-out loss against the history the model is shown; None where that was not measured.
     """
 
     stages: Stages
     diagnosis: Diagnosis
     curve: TrainingCurve | None
     metrics: Mapping[str, float]
+    baselines: tuple[BaselineResult, ...] = ()
+    context: ContextCurve | None = None
 
 
 def learned(
@@ -84,4 +90,10 @@ class Outcome:
     @property
     def metrics(self) -> dict[str, float]:
         """Every number, under the name it has in ``metrics.json`` and MLflow."""
-        return self.evaluation.metrics() | dict(self.learning.metrics if self.learning else {})
+        metrics = self.evaluation.metrics()
+        if self.learning is None:
+            return metrics
+        metrics |= self.learning.metrics
+        for result in self.learning.baselines:
+            metrics |= result.metrics(self.evaluation.comparison.time_unit)
+        return metrics | (self.learning.context.metrics() if self.learning.context else {})

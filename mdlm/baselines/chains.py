@@ -37,9 +37,7 @@ def cumulative(probability: FloatArray) -> FloatArray:
     return np.asarray(total / total[..., -1:])
 
 
-def walked(
-    seed: int, start_B: IntArray, probability_NV: FloatArray, following_NV: IntArray, n_frames: int
-) -> IntArray:
+def walked(seed: int, start_B: IntArray, probability_NV: FloatArray, following_NV: IntArray, n_frames: int) -> IntArray:
     """Chains on a graph: each node draws a token, each token leads to the next node.
 
     Args:

@@ -14,6 +14,7 @@ from mdlm.baselines.chains import walked
 from mdlm.baselines.contexts import ContextGraph
 from mdlm.model.base import CountedModel, Smoothing, check_at_least
 from mdlm.model.markov import Markov, MarkovConfig
+from mdlm.tokens.base import Tokens
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.support import unseen_jumps
 from mdlm.trajectory import Dtraj, IntArray, Split
@@ -44,7 +45,7 @@ class MarkovChain(Baseline):
     def draw(self, states: Split[Dtraj], wanted: Wanted) -> Drawn:
         """See `Baseline.draw`."""
         order, judged, why = self._chosen(states)
-        model = _counted(order, "contexts", states.train)
+        model = counted(order, "contexts", states.train.pieces, states.train.n_states)
         graph = ContextGraph.of(model)
         start_B = graph.after(wanted.prompts_BT)
         probability = graph.probability_NV
@@ -62,7 +63,7 @@ class MarkovChain(Baseline):
             if order > 1 and n_contexts * states.train.n_states > MAX_ENTRIES:
                 why = f"; {n_contexts} contexts of order {order} are too many for the memory allowed"
                 break
-            model = judged_as_a_model(_counted(order, "all", states.train), states)
+            model = ruled_out(counted(order, "all", states.train.pieces, states.train.n_states), states)
             nll = nll_nats_per_token(model, states.validation.pieces) if self.max_order > 1 else math.nan
             if best is None or nll < best[0]:
                 best = (nll, order, model)
@@ -70,13 +71,14 @@ class MarkovChain(Baseline):
         return best[1], best[2], why
 
 
-def _counted(order: int, smoothing: Smoothing, train: Dtraj) -> Markov:
-    model = MarkovConfig(order, smoothing).build(train.n_states)
-    model.count(train.pieces)
+def counted(order: int, smoothing: Smoothing, pieces: tuple[IntArray, ...], n_states: int) -> Markov:
+    """A Markov chain counted from ``pieces``."""
+    model = MarkovConfig(order, smoothing).build(n_states)
+    model.count(pieces)
     return model
 
 
-def judged_as_a_model(model: Counted, states: Split[Dtraj]) -> Counted:
+def ruled_out(model: Counted, states: Split[Dtraj] | Split[Tokens]) -> Counted:
     """Rule out the jumps that a trained model would be told to rule out."""
     known = (*states.train.pieces, *states.validation.pieces)
     model.forbid(torch.from_numpy(unseen_jumps(known, model.n_states)))

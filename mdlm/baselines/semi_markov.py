@@ -9,7 +9,7 @@ import numpy as np
 
 from mdlm.baselines.base import Baseline, Drawn, Wanted
 from mdlm.baselines.chains import blocks, cumulative, empty_chains
-from mdlm.baselines.markov import judged_as_a_model
+from mdlm.baselines.markov import ruled_out
 from mdlm.model.base import Smoothing
 from mdlm.model.semi_markov import SemiMarkov, SemiMarkovConfig
 from mdlm.training.evaluate import nll_nats_per_token
@@ -42,7 +42,7 @@ class SemiMarkovProcess(Baseline):
         """See `Baseline.draw`."""
         train = states.train
         exact = max(1, min(self.exact_ages, MAX_ENTRIES // (2 * train.n_states**2)))
-        judged = judged_as_a_model(self._counted(exact, "all", train), states)
+        judged = ruled_out(self._counted(exact, "all", train), states)
         nll = nll_nats_per_token(judged, states.test.pieces)
         chains_BT = _walked(self._counted(exact, "contexts", train), wanted)
         chains = Dtraj(tuple(chains_BT), train.frame_time, train.time_unit, train.n_states)

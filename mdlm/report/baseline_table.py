@@ -70,6 +70,6 @@ def baseline_sentences(results: Sequence[BaselineResult], model_nll: float) -> t
         name = f"{result.title} ({result.note})" if result.note else result.title
         by = f"by {model_nll - result.nll:.4f} nats/frame"
         if math.isinf(model_nll):
-            by = "which holds one of them to be impossible"
-        sentences.append(f"A simpler model, the {name}, predicts held-out states better than the model {by}")
+            by = "does, which holds one of them to be impossible"
+        sentences.append(f"A simpler model, the {name}, predicts held-out states better than the model {by}.")
     return tuple(sentences)

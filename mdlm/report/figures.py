@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlm.report.context_figure import draw_context
 from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
 from mdlm.report.run_folder import write_atomically
 from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH, logarithmic
@@ -38,6 +39,8 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
         drawings["partition"] = (_partition, (7.2, 5.6))
     if learning and len(learning.stages.discretiser.columns) == 2:
         drawings["landscape"] = (_landscape, (5.2, 4.2))
+    if learning and learning.context:
+        drawings["context"] = (_context, (5.2, 3.6))
     with mpl.rc_context(STYLE):
         for name, (draw, size) in drawings.items():
             figure = Figure(figsize=size)  # without pyplot: no window system, nothing kept open
@@ -135,6 +138,13 @@ def _partition(figure: Figure, outcome: Outcome) -> None:
     evaluation = outcome.evaluation
     token_time = evaluation.sequences.tokens.frame_time
     draw_diagnosis(figure, outcome.learning.diagnosis, evaluation.comparison.lag_time, token_time)
+
+
+def _context(figure: Figure, outcome: Outcome) -> None:
+    """Held-out loss against the history the model is shown."""
+    assert outcome.learning is not None
+    assert outcome.learning.context is not None
+    draw_context(figure, outcome.learning.context, outcome.evaluation.comparison.time_unit)
 
 
 def _landscape(figure: Figure, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ from deeptime.markov import TransitionCountEstimator
 from deeptime.markov.msm import MaximumLikelihoodMSM
 
 from mdlm.baselines.base import Wanted
+from mdlm.baselines.chains import to_itself, walked
 from mdlm.baselines.chosen import Baselines
 from mdlm.baselines.hmm import HiddenMarkovModel
 from mdlm.baselines.judgement import judge_baselines, judged
@@ -35,8 +36,6 @@ CHAIN = np.array([[0.97, 0.03, 0.0], [0.02, 0.96, 0.02], [0.0, 0.03, 0.97]])
 
 
 def markov_pieces(chain=CHAIN, length=5000, seed=0):
-    from mdlm.baselines.chains import to_itself, walked
-
     return list(walked(seed, np.zeros(8, int), chain, to_itself(len(chain)), length).astype(np.int32))
 
 
@@ -86,8 +85,9 @@ def test_on_a_markov_chain_every_baseline_reaches_the_entropy_rate_and_the_true_
 
 
 def test_of_all_orders_validation_chooses_the_true_one():
-    assert MarkovChain(5).draw(*[s := split(second_order_pieces()), wanted(s)]).note == "order 2"
-    assert MarkovChain(5).draw(*[s := split(markov_pieces()), wanted(s)]).note == "order 1"
+    for pieces, note in ((second_order_pieces(), "order 2"), (markov_pieces(), "order 1")):
+        states = split(pieces)
+        assert MarkovChain(5).draw(states, wanted(states)).note == note
 
 
 def test_a_higher_order_than_the_memory_allows_is_not_tried(monkeypatch):
@@ -124,11 +124,8 @@ def test_the_msm_is_deeptimes_and_its_clock_is_the_lag(states):
 
 
 def test_states_that_the_msm_cannot_connect_are_said_to_be_left_out():
-    pieces = [np.array([0, 0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 2] * 3) for _ in range(8)]
-    pieces = [np.concatenate([piece[:-1], [2]]) for piece in pieces]
-    lone = [np.where(np.arange(len(piece)) < len(piece) - 1, np.minimum(piece, 1), 2) for piece in pieces]
-    states = split(lone)
-    asked = Wanted(np.full((3, 4), 2), 40, 0.5, 3, 0)  # it cannot even begin there
+    states = split([np.array([0, 0, 1, 1, 0, 1, 0, 1, 1, 2])] * 8)  # nothing leads back from 2
+    asked = Wanted(np.full((3, 4), 2), 40, 0.5, 3, 0)  # which the prompts end in
     drawn = MarkovStateModel().draw(states, asked)
     assert "1 states are left out" in drawn.note
     assert not any((chain == 2).any() for chain in drawn.chains.pieces)
