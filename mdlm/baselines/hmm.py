@@ -15,6 +15,11 @@ from mdlm.kinetics.counts import count_matrix
 from mdlm.model.base import check_at_least
 from mdlm.trajectory import Dtraj, FloatArray, IntArray, Split
 
+GUESS_LAG = 10  # frames, of the Markov state model that Baum-Welch begins from
+ENTERED, LEFT, SMALL = 0.02, 0.3, 1e-4  # its hidden states that are no metastable sets; what may be found yet
+TRIAL = 4  # a number of hidden states is tried on this part of the frames, with this part of the iterations
+ACCURACY = 1e-6  # nats per frame; a smaller rise of the likelihood ends the iterations
+MIN_FRAMES = 1000
 EMISSION_SEED = 1  # added to the seed: what is shown must not hang together with where the chain goes
 
 
@@ -65,7 +70,8 @@ class HiddenMarkov:
 class HiddenMarkovModel(Baseline):
     """Hidden Markov model; the validation likelihood chooses the number of hidden states.
 
-    Tried are as many as there are macrostates, and up to ``extra_states`` more in steps of two.
+    Tried are as many as there are macrostates, and up to ``extra_states`` more in steps of two, each on a quarter of
+    the frames with a quarter of the iterations; the best one is then fitted in full.
 
     Attributes:
         extra_states: Hidden states above the number of macrostates.
@@ -80,16 +86,24 @@ class HiddenMarkovModel(Baseline):
 
     def __post_init__(self) -> None:
         check_at_least(0, extra_states=self.extra_states)
-        check_at_least(1000, max_frames=self.max_frames)
+        check_at_least(MIN_FRAMES, max_frames=self.max_frames)
         check_at_least(1, max_iterations=self.max_iterations)
 
     def draw(self, states: Split[Dtraj], wanted: Wanted) -> Drawn:
         """See `Baseline.draw`."""
-        pieces = bounded(states.train.pieces, self.max_frames)
         fewest = max(2, wanted.n_macrostates)
+        trial = bounded(states.train.pieces, max(MIN_FRAMES, self.max_frames // TRIAL))
+
+        def tried(n_hidden: int) -> float:
+            n_iterations = -(-self.max_iterations // TRIAL)
+            model, _ = fitted(first_guess(trial, states.train.n_states, n_hidden, fewest), trial, n_iterations)
+            return model.nll(states.validation.pieces)
+
         sizes = range(fewest, fewest + self.extra_states + 1, 2)
-        fitted = [self._fitted(pieces, states.train, n_hidden) for n_hidden in sizes]
-        model, finished = min(fitted, key=lambda pair: pair[0].nll(states.validation.pieces))
+        n_hidden = min(sizes, key=tried) if len(sizes) > 1 else fewest
+        pieces = bounded(states.train.pieces, self.max_frames)
+        guess = first_guess(pieces, states.train.n_states, n_hidden, fewest)
+        model, finished = fitted(guess, pieces, self.max_iterations)
         chains = Dtraj(
             tuple(model.sampled(wanted)), states.train.frame_time, states.train.time_unit, states.train.n_states
         )
@@ -100,28 +114,37 @@ class HiddenMarkovModel(Baseline):
             note += f", stopped after {self.max_iterations} iterations"
         return Drawn(chains, model.nll(states.test.pieces), note)
 
-    def _fitted(self, pieces: tuple[IntArray, ...], train: Dtraj, n_hidden: int) -> tuple[HiddenMarkov, bool]:
-        """The model of a number of hidden states, and whether its likelihood had stopped rising."""
-        from deeptime.markov.hmm import HiddenMarkovModel as Guess
-        from deeptime.markov.hmm import MaximumLikelihoodHMM
 
-        transition, emission = first_guess(pieces, train.n_states, n_hidden)
-        guess = Guess(transition, emission)
-        observed = [piece.astype(np.int32) for piece in pieces if len(piece) > 1]
-        accuracy = 1e-6 * sum(map(len, observed))  # nats of the whole likelihood
-        estimator = MaximumLikelihoodHMM(
-            guess, stride=1, lagtime=1, reversible=True, maxit=self.max_iterations, accuracy=accuracy
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the iterations ended; said in the note
-            found = estimator.fit(observed).fetch_model()
-        populations = np.bincount(np.concatenate(train.pieces), minlength=train.n_states) + 0.5
-        background = populations / populations.sum()
-        rare = 1 / sum(map(len, observed))  # no state may be impossible only because the fit did not see it
-        shown = (1 - rare) * found.output_model.output_probabilities + rare * background
-        chain = found.transition_model
-        finished = len(found.likelihoods) < self.max_iterations
-        return HiddenMarkov(chain.transition_matrix.copy(), shown, chain.stationary_distribution.copy()), finished
+def fitted(
+    guess: tuple[FloatArray, FloatArray], pieces: tuple[IntArray, ...], n_iterations: int
+) -> tuple[HiddenMarkov, bool]:
+    """Baum-Welch from a first guess.
+
+    Args:
+        guess: Transitions and emissions.
+        pieces: What was seen.
+        n_iterations: At most.
+
+    Returns:
+        The model, and whether its likelihood had stopped rising.
+    """
+    from deeptime.markov.hmm import HiddenMarkovModel as Guess
+    from deeptime.markov.hmm import MaximumLikelihoodHMM
+
+    observed = [piece.astype(np.int32) for piece in pieces if len(piece) > 1]
+    n_frames = sum(map(len, observed))
+    estimator = MaximumLikelihoodHMM(
+        Guess(*guess), stride=1, lagtime=1, reversible=True, maxit=n_iterations, accuracy=ACCURACY * n_frames
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the iterations ended; said in the note
+        found = estimator.fit(observed).fetch_model()
+    seen = np.bincount(np.concatenate(observed), minlength=guess[1].shape[1]) + 0.5
+    # No state may be impossible only because the fit did not see it.
+    shown = (1 - 1 / n_frames) * found.output_model.output_probabilities + seen / seen.sum() / n_frames
+    chain = found.transition_model
+    model = HiddenMarkov(chain.transition_matrix.copy(), shown, chain.stationary_distribution.copy())
+    return model, len(found.likelihoods) < n_iterations
 
 
 def bounded(pieces: tuple[IntArray, ...], max_frames: int) -> tuple[IntArray, ...]:
@@ -136,21 +159,49 @@ def bounded(pieces: tuple[IntArray, ...], max_frames: int) -> tuple[IntArray, ..
     return tuple(piece for piece in cut if len(piece) > 1)
 
 
-def first_guess(pieces: tuple[IntArray, ...], n_states: int, n_hidden: int) -> tuple[FloatArray, FloatArray]:
-    """Where Baum-Welch begins: every observed state has hidden ones of its own that differ in how long they last.
+def first_guess(
+    pieces: tuple[IntArray, ...], n_states: int, n_hidden: int, n_slow: int
+) -> tuple[FloatArray, FloatArray]:
+    """Where Baum-Welch begins: metastable sets by PCCA+, and hidden states beside them that are left soon.
 
-    The hidden states are dealt out to the observed ones, most populated first, over and over; each shows its own
-    mostly, and everything else as the populations say.
+    The slow ones are those of a Markov state model over ten frames, with its rates per frame. Each of the others is
+    entered from one of these, by turns, and shows half of what it shows and half of everything.
+
+    Args:
+        pieces: What was seen.
+        n_states: Size of the alphabet.
+        n_hidden: Hidden states.
+        n_slow: How many of them are metastable sets.
+
+    Returns:
+        Transitions, shape ``(n_hidden, n_hidden)``, and emissions, shape ``(n_hidden, n_states)``; all positive.
     """
-    counts = count_matrix(pieces, n_states, 1) + 1e-3
-    populations = counts.sum(axis=0) / counts.sum()
-    owner = np.argsort(-populations, kind="stable")[np.arange(n_hidden) % n_states]
-    nth = np.arange(n_hidden) // n_states
-    emission = np.tile(0.2 * populations, (n_hidden, 1))
-    emission[np.arange(n_hidden), owner] += 0.8
-    leave = 0.02 * 4.0 ** -nth.astype(float)
-    flux = (counts + counts.T)[owner][:, owner] + 1e-2 * counts.max()
-    np.fill_diagonal(flux, 0.0)
-    transition = leave[:, None] * flux / flux.sum(axis=1, keepdims=True)
-    np.fill_diagonal(transition, 1 - leave)
-    return transition, emission
+    slow, shown = _metastable(pieces, n_states, n_slow)
+    n_slow = len(slow)
+    populations = np.bincount(np.concatenate(pieces), minlength=n_states) / sum(map(len, pieces))
+    transition, emission = np.zeros((n_hidden, n_hidden)), np.empty((n_hidden, n_states))
+    transition[:n_slow, :n_slow], emission[:n_slow] = slow, shown
+    for extra in range(n_slow, n_hidden):
+        owner = extra % n_slow
+        transition[owner, extra] = ENTERED
+        transition[extra, owner], transition[extra, extra] = LEFT, 1 - LEFT
+        emission[extra] = (shown[owner] + populations) / 2
+    transition, emission = transition + SMALL, emission + SMALL
+    return transition / transition.sum(axis=1, keepdims=True), emission / emission.sum(axis=1, keepdims=True)
+
+
+def _metastable(pieces: tuple[IntArray, ...], n_states: int, n_slow: int) -> tuple[FloatArray, FloatArray]:
+    """Transitions per frame between metastable sets and what these show; single states where PCCA+ finds no sets."""
+    from deeptime.markov.hmm import init
+
+    try:
+        observed = [piece.astype(np.int32) for piece in pieces if len(piece) > GUESS_LAG]
+        guess = init.discrete.metastable_from_data(observed, n_hidden_states=n_slow, lagtime=GUESS_LAG)
+        jump, shown = guess.transition_model.transition_matrix, np.zeros((n_slow, n_states))
+        shown[:, : guess.n_observation_states] = guess.output_probabilities
+        return np.eye(n_slow) + (jump - np.eye(n_slow)) / GUESS_LAG, shown
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # too few connected states for so many sets
+        counts = count_matrix(pieces, n_states, 1).astype(np.float64)
+        most = np.argsort(-counts.sum(axis=1), kind="stable")[: min(n_slow, n_states)]
+        jump = counts[np.ix_(most, most)] + np.eye(len(most))
+        return jump / jump.sum(axis=1, keepdims=True), np.eye(n_states)[most]

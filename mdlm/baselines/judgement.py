@@ -102,12 +102,15 @@ def judged(name: str, title: str, drawn: Drawn, judge: Judge, lumping: Lumping) 
         form=replace(judge.form, frame_time=drawn.chains.frame_time),
     )
     comparison = of_clock.compare(lumping.lump(drawn.chains))
+    times, note = comparison.sampled.timescales, drawn.note
+    if times and times[0].value < judge.lags.judged:
+        note += "; t2 is below the judged lag, where its value is rough"
     return BaselineResult(
         name=name,
         title=title,
-        timescales=comparison.sampled.timescales,
+        timescales=times,
         t2_ratio_to_data=comparison.t2_ratio_to_data,
         nll=drawn.nll,
         n_events=comparison.sampled.n_events,
-        note=drawn.note,
+        note=note,
     )

@@ -61,8 +61,8 @@ class Markov(CountedModel):
             codes = np.concatenate([_context_codes(piece, length, self.n_states)[:-1] for piece in pieces])
             targets = np.concatenate([piece[max(length, 1) :] for piece in pieces])
             contexts, rows = np.unique(codes, return_inverse=True)
-            counts = np.bincount(rows * self.n_states + targets, minlength=len(contexts) * self.n_states)
-            counts = counts.reshape(len(contexts), self.n_states).astype(np.float64)
+            counted = np.bincount(rows * self.n_states + targets, minlength=len(contexts) * self.n_states)
+            counts: FloatArray = counted.reshape(len(contexts), self.n_states).astype(np.float64)
             lower = self._smoothed_with(contexts, length)
             with np.errstate(divide="ignore"):
                 log_probability = np.log(witten_bell(counts, lower))
@@ -77,7 +77,7 @@ class Markov(CountedModel):
             return np.full((1, self.n_states), 1 / self.n_states)
         shorter = contexts % (self.n_states + 1) ** (length - 1)
         rows = np.searchsorted(self.get_buffer(f"codes_{length - 1}").numpy(), shorter)
-        return np.exp(self.get_buffer(f"log_probability_{length - 1}").numpy()[rows].astype(np.float64))
+        return np.asarray(np.exp(self.get_buffer(f"log_probability_{length - 1}").numpy()[rows].astype(np.float64)))
 
     def initial_state(self, n_chains: int) -> State:
         """The last k states plus one, newest last, shape (1, B, k); zero means not seen yet."""
@@ -127,9 +127,9 @@ def witten_bell(counts: FloatArray, lower: FloatArray | None) -> FloatArray:
     """
     total = counts.sum(axis=1, keepdims=True)
     if lower is None:
-        return counts / total
+        return np.asarray(counts / total)
     n_kinds = np.maximum((counts > 0).sum(axis=1, keepdims=True), 1)
-    return (counts + n_kinds * lower) / (total + n_kinds)
+    return np.asarray((counts + n_kinds * lower) / (total + n_kinds))
 
 
 def _context_codes(piece: IntArray, length: int, n_states: int) -> IntArray:

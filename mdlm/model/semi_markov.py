@@ -72,7 +72,7 @@ class SemiMarkov(CountedModel):
         hazard = life_table(states, lengths, following >= 0, ages, self.n_states, prior_visits)
         jumps = np.zeros((self.n_states, self.n_states))
         np.add.at(jumps, (states[following >= 0], following[following >= 0]), 1.0)
-        frames = np.bincount(states, weights=lengths, minlength=self.n_states)
+        frames: FloatArray = np.bincount(states, weights=lengths, minlength=self.n_states).astype(np.float64)
         if self.config.smoothing == "all":
             jumps += _unseen(jumps, frames)
             hazard = np.clip(hazard, 1 / (frames.sum() + 1), 1 - 1 / (frames.sum() + 1))

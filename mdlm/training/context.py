@@ -86,12 +86,20 @@ class ContextCurve:
     @property
     def has_levelled_off(self) -> bool:
         """Whether a longer history than ``memory`` was tried."""
-        return self.memory < self.lengths[-1]
+        return self.memory < int(self.lengths[-1])
 
     @property
     def needs_memory(self) -> bool:
         """Whether the model predicts these tokens better than a Markov chain of order one, beyond the error."""
         return self.markov_gain.low > 0
+
+    def time_of(self, tokens: FloatArray) -> FloatArray:
+        """Time that so many tokens of history span, in the time unit."""
+        return tokens * self.token_time
+
+    def tokens_of(self, time: FloatArray) -> FloatArray:
+        """Tokens of history in a time."""
+        return time / self.token_time
 
     def metrics(self) -> dict[str, float]:
         """The numbers under their logged names."""
@@ -280,7 +288,7 @@ def window_losses(model: LanguageModel, tape: IntArray, targets: IntArray, lengt
     losses = []
     model.eval()
     with fitting_threads(model):
-        for batch in torch.from_numpy(targets).to(device).split(max(1, BATCH_TOKENS // length)):
+        for batch in torch.split(torch.from_numpy(targets).to(device), max(1, BATCH_TOKENS // length)):
             logits_BTV, _ = model(tokens[batch[:, None] + before], model.initial_state(len(batch)))
             losses.append(F.cross_entropy(logits_BTV[:, -1].double(), tokens[batch], reduction="none"))
     model.train(was_training)

@@ -81,9 +81,10 @@ def test_sampled_chains_have_the_statistics_of_pairs_of_frames():
 
 def test_a_first_guess_is_a_model():
     pieces = (np.array([0, 0, 1, 1, 2, 0, 0, 1]),)
-    for n_hidden in (2, 3, 7):
-        transition, emission = first_guess(pieces, 3, n_hidden)
+    for n_hidden, n_slow in ((2, 2), (3, 2), (7, 3), (7, 5)):  # of five metastable sets there are none here
+        transition, emission = first_guess(pieces, 3, n_hidden, n_slow)
         assert transition.shape == (n_hidden, n_hidden)
+        assert emission.shape == (n_hidden, 3)
         assert (transition > 0).all()
         np.testing.assert_allclose(transition.sum(axis=1), 1)
         np.testing.assert_allclose(emission.sum(axis=1), 1)
