@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 
 def run(mdlm, tmp_path, tiny, name, *words):
     folder = tmp_path / name
@@ -17,6 +19,7 @@ def cached(tmp_path):
     return len(list((tmp_path / "cache").glob("baselines-*.safetensors")))
 
 
+@pytest.mark.slow
 def test_a_run_has_its_baselines_and_a_sweep_over_models_computes_them_once(mdlm, tmp_path, tiny):
     metrics, summary, folder = run(mdlm, tmp_path, tiny, "markov", "model=markov")
     for name in ("markov", "markov_k", "semi_markov", "hmm", "msm"):
