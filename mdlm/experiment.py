@@ -10,19 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from mdlm.baselines.chosen import Baselines
+from mdlm.baselines.judgement import BaselineResult, judge_baselines
 from mdlm.build import flat
 from mdlm.errors import named
+from mdlm.evaluation import Evaluation, Sequences, evaluate
 from mdlm.features.base import Features
-from mdlm.fingerprint import made_with
+from mdlm.fingerprint import code_version, made_with, part_identity
 from mdlm.kinetics.compare import Kinetics
-from mdlm.kinetics.comparison import Comparison
-from mdlm.kinetics.diagnosis import Diagnosis, diagnose
-from mdlm.macrostates.base import Lumping, Macrostates
+from mdlm.kinetics.judge import Judge
+from mdlm.macrostates.base import Macrostates
 from mdlm.model.base import ModelConfig
+from mdlm.outcome import Outcome, TrainingCurve, learned
 from mdlm.partition.base import Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
-from mdlm.report.run_folder import check_writable, only_run_in, write_results
+from mdlm.report.run_folder import check_writable, only_run_in, write_chains, write_results
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
 from mdlm.store import Store
@@ -30,11 +33,13 @@ from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
 from mdlm.training.checkpoint import refuse_other
+from mdlm.training.context import ContextCurve
 from mdlm.training.fitted import Fitted
 from mdlm.training.training import Training
 from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
 
 JUDGEMENT = (
+    "baselines.",
     *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
     *("training.micro_batch_size", "training.checkpoint_minutes"),
     *("system.lag_time", "system.directory", "system.n_processes"),
@@ -45,38 +50,6 @@ JUDGEMENT = (
 LONGEST_CHAIN = 100
 """Times the wanted length: no chain of run-length tokens gets there unless its model is stuck in the longest of them,
 and then it must not fill the memory."""
-
-N_TIMESCALES = 5
-"""Of the partition's own Markov state model, in the diagnosis."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished run knows.
-
-    Attributes:
-        directory: The run's folder.
-        stages: Everything before the tokens: data, partition, treatment, macrostates.
-        diagnosis: What partition, treatment and stride did to the training data.
-        strided: The training states after treatment and stride.
-        tokeniser: Turns such states into tokens and back.
-        fitted: The trained model and its training curve.
-        sampled: Its chains of tokens.
-        chains: The same as states.
-        comparison: The verdict on them.
-        metrics: Every number, under the name it has in ``metrics.json`` and MLflow.
-    """
-
-    directory: Path
-    stages: Stages
-    diagnosis: Diagnosis
-    strided: Dtraj
-    tokeniser: Tokeniser
-    fitted: Fitted
-    sampled: Sampled
-    chains: Dtraj
-    comparison: Comparison
-    metrics: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +71,7 @@ class Experiment:
         training: How.
         sampling: How long the model is sampled.
         kinetics: How both are judged.
+        baselines: What is judged beside the model.
         tracking: Where the run is written down.
         seed: Of weights, batches, sampling and bootstrap. The data have a seed of their own.
         validation_fraction: Held out to decide when to stop.
@@ -117,6 +91,7 @@ class Experiment:
     training: Training
     sampling: Sampling
     kinetics: Kinetics
+    baselines: Baselines
     tracking: Tracking
     seed: int
     validation_fraction: float
@@ -189,42 +164,30 @@ class Experiment:
             refuse_other(directory / "checkpoint", self._identity(parameters))
             tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, made_with()))
             stages = self.stages()
-            treated, lumping = stages.treated, stages.lumping
+            treated = stages.treated
             offsets = "all" if self.offsets == "interleaved" else self.offsets
             strided = treated.map(lambda part: part.strided(self.stride, offsets))
-            learned = replace(strided, train=treated.train.strided(self.stride, self.offsets))
-            tokeniser = self.tokens.fit(learned.train)
-            tokens = learned.map(tokeniser.encode)
+            strided = replace(strided, train=treated.train.strided(self.stride, self.offsets))
+            tokeniser = self.tokens.fit(strided.train)
+            tokens = strided.map(tokeniser.encode)
             fitted = self._train(tokens, directory, parameters)
             sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token, directory / "chains.npy")
             chains = tokeniser.decode(sampled.chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length)
-            comparison = self._compare(stages.reference, treated.train, strided.train, chains, lumping)
-            before, after = stages.states.train, treated.train
-            diagnosis = diagnose(before, after, strided.train, self.kinetics.lag_time, N_TIMESCALES)
-            comparison = replace(comparison, notes=(*stages.effect.notes(), *comparison.notes))
-            metrics = (
-                comparison.metrics()
-                | diagnosis.metrics()
-                | stages.effect.metrics()
-                | _of_tokens(tokeniser, tokens, sampled, lumping)
-                | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
+            evaluation = self.evaluate(stages, chains)
+            costs = _of_tokens(tokeniser, tokens, sampled) | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
+            curve = TrainingCurve(tuple(fitted.history), fitted.best_epoch, fitted.batching)
+            learning = learned(stages, evaluation.sequences, self.kinetics.lag_time, curve, costs)
+            learning = replace(
+                learning,
+                baselines=self._baselines(stages, strided, evaluation.judge),
+                context=self._context(fitted, tokens, strided, tokeniser.frames_per_token),
             )
-            outcome = Outcome(
-                directory=directory,
-                stages=stages,
-                diagnosis=diagnosis,
-                strided=strided.train,
-                tokeniser=tokeniser,
-                fitted=fitted,
-                sampled=sampled,
-                chains=chains,
-                comparison=comparison,
-                metrics=metrics,
-            )
+            outcome = Outcome(directory, evaluation, learning)
+            write_chains(directory, evaluation.sequences, tokeniser, sampled)
             files = write_results(outcome, config)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
-            tracker.metrics(metrics)
-            tracker.tags({"verdict": comparison.verdict, "batching": fitted.batching})
+            tracker.metrics(outcome.metrics)
+            tracker.tags({"verdict": evaluation.verdict, "batching": fitted.batching})
             tracker.files(files)
         return outcome
 
@@ -232,6 +195,18 @@ class Experiment:
         """Everything up to the treated states, from the cache where it is there."""
         parts = (self.system, self.features, self.partition, self.recrossing, self.macrostates)
         return Stages(*parts, self.validation_fraction, self.test_fraction, Store(self.cache_dir))
+
+    def evaluate(self, stages: Stages, chains: Dtraj) -> Evaluation:
+        """Judge sampled chains of states against the molecular dynamics they were learned from."""
+        sequences = Sequences(
+            reference=stages.reference,
+            data=stages.treated.train,
+            tokens=stages.treated.train.strided(self.stride, self.offsets),
+            sampled=chains,
+            state_names=stages.discretiser.state_names,
+            lumping=stages.lumping,
+        )
+        return evaluate(self.kinetics, sequences, self.system.truth(), self.seed, stages.effect.notes())
 
     def _train(self, tokens: Split[Tokens], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
         identity = self._identity(parameters)
@@ -248,19 +223,37 @@ class Experiment:
             sampling = self.sampling.in_tokens(frames_per_token)
             return sampling.draw(fitted.model, held_out.pieces, self.seed, progress, path)
 
-    def _compare(self, reference: Dtraj, data: Dtraj, tokens: Dtraj, chains: Dtraj, lumping: Lumping) -> Comparison:
-        with bar("estimating data") as progress:
-            judge = self.kinetics.judge(
-                reference=reference,
-                data=lumping.lump(data),
-                tokens=tokens,
-                truth=self.system.truth(),
-                seed=self.seed,
-                progress=progress,
-                of_state=lumping.of_state,
+    def _baselines(self, stages: Stages, strided: Split[Dtraj], judge: Judge) -> tuple[BaselineResult, ...]:
+        """What simpler models reach; of the cache, as it does not depend on the model."""
+
+        def compute() -> tuple[BaselineResult, ...]:
+            with bar("baselines") as progress:
+                methods = self.baselines.methods
+                return judge_baselines(methods, judge, strided, stages.lumping, self.sampling, self.seed, progress)
+
+        chains = {name: getattr(self.sampling, name) for name in ("n_chains", "chain_length", "prompt_length")}
+        thinning = {"stride": self.stride, "offsets": self.offsets, "seed": self.seed}
+        methods = {name: part_identity(method) for name, method in self.baselines.methods.items()}
+        judgement = {"kinetics": part_identity(self.kinetics), "code": code_version(BaselineResult)}
+        identity = {**thinning, **judgement, "methods": [methods, list(methods)], "chains": chains}
+        return stages.after("baselines", self.baselines, identity, compute) if methods else ()
+
+    def _context(
+        self, fitted: Fitted, tokens: Split[Tokens], strided: Split[Dtraj], frames_per_token: float
+    ) -> ContextCurve | None:
+        """How far back the model looks, beside a Markov chain of the same tokens."""
+        if not self.baselines.context_targets:
+            return None
+        with bar("memory") as progress:
+            return self.baselines.context(
+                fitted.model,
+                tokens,
+                strided.test.frame_time * frames_per_token,
+                strided.test.time_unit,
+                self.kinetics.confidence,
+                self.seed,
+                progress,
             )
-        with bar("judging kinetics") as progress:
-            return judge.compare(lumping.lump(chains), progress)
 
     @property
     def name(self) -> str:
@@ -270,7 +263,7 @@ class Experiment:
         return "-".join([model, f"seed{self.seed}", f"stride{self.stride}", *rest])
 
 
-def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled, lumping: Lumping) -> dict[str, float]:
+def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled) -> dict[str, float]:
     """What the model's alphabet can and cannot say."""
     return {
         "n_states": float(tokeniser.n_states),
@@ -280,7 +273,6 @@ def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled, lu
         "n_unseen_test": float(tokens.test.n_unseen),
         "n_token_violations": float(tokeniser.n_violations(sampled.chains)),
         "frames_per_token": tokeniser.frames_per_token,
-        "macrostates_mixed_share": lumping.mixed_share,
     }
 
 

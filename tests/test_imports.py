@@ -35,26 +35,36 @@ ALLOWED = {
     "training": BASIS | {"model.base", "tokens.base"},
     "sampling": BASIS | {"model.base"},
     "kinetics": BASIS | {"system.base"},
+    # baselines are models, sampled and judged like the one of the run
+    "baselines": BASIS
+    | {"macrostates.base", "tokens.base", "model.base", "model.markov", "model.semi_markov"}
+    | {"training.context", "training.evaluate", "training.support", "sampling.sampling", "sampling.uniforms"}
+    | {"kinetics.comparison", "kinetics.counts", "kinetics.judge", "kinetics.msm"},
     # above the parts
     "stages": BASIS
     | {"macrostates.base", "macrostates.own"}
     | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
     | {"recrossing.effect", "recrossing.keep"},
+    "evaluation": BASIS
+    | {"kinetics.compare", "kinetics.comparison", "kinetics.judge", "macrostates.base", "system.base"},
+    "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
     "experiment": BASIS
-    | {"", "build", "fingerprint", "stages", "store", "tracking", "report.run_folder"}
+    | {"", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking", "report.run_folder"}
     | {"system.base", "features.base", "partition.base", "recrossing.base", "tokens.base"}
     | {"macrostates.base", "model.base"}
     | {
+        "baselines.chosen",
+        "baselines.judgement",
+        "training.context",
         "training.training",
         "training.checkpoint",
         "training.fitted",
         "training.evaluate",
         "sampling.sampling",
         "kinetics.compare",
-        "kinetics.comparison",
-        "kinetics.diagnosis",
+        "kinetics.judge",
     },
-    "report": BASIS | {"kinetics.comparison"},
+    "report": BASIS | {"kinetics.comparison", "baselines.judgement"},
     "export": BASIS
     | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
     | {"model.base", "sampling.sampling", "tokens.base", "training.training"}

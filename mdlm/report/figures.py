@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlm.report.context_figure import draw_context
 from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
 from mdlm.report.run_folder import write_atomically
 from mdlm.report.style import DATA, MARKOV, MODEL, STYLE, TRUTH, logarithmic
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mdlm.experiment import Outcome
+    from mdlm.outcome import Outcome
 
 NAMED_STATES_UP_TO = 12
 
@@ -31,11 +32,15 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
         "timescales": (_timescales, (5.2, 3.6)),
         "populations": (_populations, (5.2, 3.2)),
     }
-    if outcome.fitted.history:
+    learning = outcome.learning
+    if learning and learning.curve and learning.curve.history:
         drawings["training"] = (_training, (5.2, 3.2))
-    drawings["partition"] = (_partition, (7.2, 5.6))
-    if len(outcome.stages.discretiser.columns) == 2:
+    if learning:
+        drawings["partition"] = (_partition, (7.2, 5.6))
+    if learning and len(learning.stages.discretiser.columns) == 2:
         drawings["landscape"] = (_landscape, (5.2, 4.2))
+    if learning and learning.context:
+        drawings["context"] = (_context, (5.2, 3.6))
     with mpl.rc_context(STYLE):
         for name, (draw, size) in drawings.items():
             figure = Figure(figsize=size)  # without pyplot: no window system, nothing kept open
@@ -46,7 +51,8 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
 
 def _traces(figure: Figure, outcome: Outcome) -> None:
     """The same span of time of MD and of one sampled chain."""
-    train, chains = outcome.stages.lumping.lump(outcome.strided), outcome.stages.lumping.lump(outcome.chains)
+    sequences = outcome.evaluation.sequences
+    train, chains = sequences.token_macrostates, sequences.sampled_macrostates
     piece, chain = max(train.pieces, key=len), max(chains.pieces, key=len)
     n_frames = min(len(piece), len(chain))
     upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
@@ -70,7 +76,7 @@ def _trace(axes: Axes, states: IntArray, frame_time: float, colour: str) -> None
 
 def _timescales(figure: Figure, outcome: Outcome) -> None:
     """Implied timescales against the lag, with bands, truth and the Markov chain's value."""
-    c = outcome.comparison
+    c = outcome.evaluation.comparison
     axes = figure.subplots()
     for curve, colour, marker, label in (
         (c.data_curve, DATA, "o", "training data"),
@@ -113,7 +119,7 @@ def _timescales(figure: Figure, outcome: Outcome) -> None:
 
 def _populations(figure: Figure, outcome: Outcome) -> None:
     """Share of time in each macrostate."""
-    c = outcome.comparison
+    c = outcome.evaluation.comparison
     axes = figure.subplots()
     n_states = len(c.data.populations)
     states = np.arange(n_states)
@@ -128,27 +134,40 @@ def _populations(figure: Figure, outcome: Outcome) -> None:
 
 def _partition(figure: Figure, outcome: Outcome) -> None:
     """What partition, treatment and stride did to the data."""
-    draw_diagnosis(figure, outcome.diagnosis, outcome.comparison.lag_time, outcome.strided.frame_time)
+    assert outcome.learning
+    evaluation = outcome.evaluation
+    token_time = evaluation.sequences.tokens.frame_time
+    draw_diagnosis(figure, outcome.learning.diagnosis, evaluation.comparison.lag_time, token_time)
+
+
+def _context(figure: Figure, outcome: Outcome) -> None:
+    """Held-out loss against the history the model is shown."""
+    assert outcome.learning is not None
+    assert outcome.learning.context is not None
+    draw_context(figure, outcome.learning.context, outcome.evaluation.comparison.time_unit)
 
 
 def _landscape(figure: Figure, outcome: Outcome) -> None:
     """The partition over the free energy of the two features."""
-    draw_landscape(figure, outcome.stages.described.train, outcome.stages.discretiser)
+    assert outcome.learning
+    draw_landscape(figure, outcome.learning.stages.described.train, outcome.learning.stages.discretiser)
 
 
 def _training(figure: Figure, outcome: Outcome) -> None:
     """Losses per epoch beside what a Markov chain of order one reaches."""
     from matplotlib.ticker import MaxNLocator
 
-    history = outcome.fitted.history
+    assert outcome.learning
+    assert outcome.learning.curve
+    history, best_epoch = outcome.learning.curve.history, outcome.learning.curve.best_epoch
     epochs = [epoch.epoch for epoch in history]
     axes = figure.subplots()
     axes.plot(epochs, [e.train_nll for e in history], color=DATA, marker="o", markersize=3, label="training")
     held_out = [e.validation_nll for e in history]
     axes.plot(epochs, held_out, color=MODEL, marker="s", markersize=3, label="validation")
-    entropy = outcome.comparison.markov_entropy_rate
+    entropy = outcome.evaluation.comparison.markov_entropy_rate
     axes.axhline(entropy, color=MARKOV, linestyle=":", linewidth=1, label="Markov entropy rate")
-    axes.axvline(outcome.fitted.best_epoch, color="0.7", linewidth=0.8, zorder=0)
+    axes.axvline(best_epoch, color="0.7", linewidth=0.8, zorder=0)
     logarithmic(axes, np.array([e.train_nll for e in history]))  # the first epoch is far above the others
     axes.set_xlabel("epoch; the grey line marks the model kept")
     axes.set_ylabel("negative log-likelihood (nats/token)")
@@ -158,6 +177,6 @@ def _training(figure: Figure, outcome: Outcome) -> None:
 
 def _name_states(axis: object, outcome: Outcome) -> None:
     """Write the macrostates' names at the ticks where they are few."""
-    names = outcome.stages.lumping.names
+    names = outcome.evaluation.sequences.lumping.names
     if len(names) <= NAMED_STATES_UP_TO:
         axis.set_ticks(range(len(names)), names, fontsize=7)  # type: ignore[attr-defined]

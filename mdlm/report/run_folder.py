@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from mdlm.experiment import Outcome
+    from mdlm.evaluation import Sequences
+    from mdlm.outcome import Outcome
+    from mdlm.sampling.sampling import Sampled
+    from mdlm.tokens.base import Tokeniser
 
 
 def write_results(outcome: Outcome, config: Mapping[str, Any]) -> list[Path]:
@@ -28,7 +31,6 @@ def write_results(outcome: Outcome, config: Mapping[str, Any]) -> list[Path]:
     directory = outcome.directory
     write_config(directory, config)
     write_atomically(directory / "metrics.json", lambda path: path.write_text(_json(outcome)))
-    write_atomically(directory / "sampled.npz", lambda path: _save_about_chains(path, outcome))
     write_atomically(directory / "summary.txt", lambda path: path.write_text(as_text(outcome)))
     figures = draw_all(outcome, directory / "figures")
     return [
@@ -89,33 +91,32 @@ def check_writable(directory: Path, field: str) -> None:
 def _json(outcome: Outcome) -> str:
     """Metrics under their logged names, null where there is no finite value, with verdict and notes."""
     metrics = {k: v if math.isfinite(v) else None for k, v in outcome.metrics.items()}
-    comparison = outcome.comparison
+    evaluation = outcome.evaluation
     texts = {
-        "verdict": comparison.verdict,
-        "notes": comparison.notes,
-        "reference": comparison.reference_source,
+        "verdict": evaluation.verdict,
+        "notes": evaluation.notes,
+        "reference": evaluation.comparison.reference_source,
     }
     return json.dumps(metrics | texts, indent=2) + "\n"
 
 
-def _save_about_chains(path: Path, outcome: Outcome) -> None:
-    """What is needed to read the sampled tokens, in ``chains.npy`` beside this file, without the run's configuration.
+def write_chains(directory: Path, sequences: Sequences, tokeniser: Tokeniser, sampled: Sampled) -> None:
+    """Write what is needed to read the sampled tokens, in ``chains.npy`` beside it, without the run's configuration.
 
     Where a token stands for several frames, the states they were decoded to are beside them, chain after chain.
     """
-    states = outcome.chains
+    states, lumping = sequences.sampled, sequences.lumping
     decoded: dict[str, Any] = {}
-    if outcome.tokeniser.frames_per_token != 1:
+    if tokeniser.frames_per_token != 1:
         decoded = {"decoded_states": np.concatenate(states.pieces), "decoded_lengths": np.array(states.lengths)}
-    np.savez_compressed(
-        path,
-        prompts=outcome.sampled.prompts.astype(outcome.sampled.chains.dtype),
-        sampling_seed=outcome.sampled.seed,
-        token_names=np.array(outcome.tokeniser.token_names),
-        frame_time=states.frame_time,
-        time_unit=states.time_unit,
-        state_names=np.array(outcome.stages.discretiser.state_names),
-        macrostate_of_state=outcome.stages.lumping.of_state,
-        macrostate_names=np.array(outcome.stages.lumping.names),
-        **decoded,
-    )
+    content: dict[str, Any] = {
+        "prompts": sampled.prompts.astype(sampled.chains.dtype),
+        "sampling_seed": sampled.seed,
+        "token_names": np.array(tokeniser.token_names),
+        "frame_time": states.frame_time,
+        "time_unit": states.time_unit,
+        "state_names": np.array(sequences.state_names),
+        "macrostate_of_state": lumping.of_state,
+        "macrostate_names": np.array(lumping.names),
+    }
+    write_atomically(directory / "sampled.npz", lambda path: np.savez_compressed(path, **content, **decoded))

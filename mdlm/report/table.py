@@ -13,7 +13,7 @@ from rich.text import Text
 from mdlm.kinetics.comparison import Interval
 
 if TYPE_CHECKING:
-    from mdlm.experiment import Outcome
+    from mdlm.outcome import Learning, Outcome
 
 WIDTH = 110
 IMPOSSIBLE = "zero, since held-out data hold a jump that the model rules out"
@@ -41,17 +41,33 @@ def _print(console: Console, outcome: Outcome) -> None:
 
 
 def _everything(outcome: Outcome) -> Group:
-    comparison = outcome.comparison
-    rows: list[RenderableType] = [_kinetics(outcome), Text()]
-    rows.append(Text(f"Verdict: {comparison.verdict}", style="bold"))
-    rows += [Text(f"Note: {note}") for note in comparison.notes]
-    rows += [Text(), _learning(outcome)]
+    evaluation = outcome.evaluation
+    rows: list[RenderableType] = [_kinetics(outcome), Text(), *_beside(outcome)]
+    rows.append(Text(f"Verdict: {evaluation.verdict}", style="bold"))
+    rows += [Text(f"Note: {note}") for note in evaluation.notes]
+    rows += [Text(), Text(_words(outcome))]
     return Group(*rows)
+
+
+def _beside(outcome: Outcome) -> list[RenderableType]:
+    """The baselines and what history gains, as far as they were asked for."""
+    from mdlm.report.baseline_table import baseline_sentences, baseline_table
+
+    learning, comparison = outcome.learning, outcome.evaluation.comparison
+    rows: list[RenderableType] = []
+    if learning and learning.baselines:
+        nll = learning.metrics["nll_nats_per_frame"]
+        model = (comparison.t2_ratio_to_data, nll, comparison.sampled.n_events)
+        sentences = baseline_sentences(learning.baselines, nll)
+        rows += [baseline_table(learning.baselines, model), *map(Text, sentences), Text()]
+    if learning and learning.context:
+        rows += [*map(Text, learning.context.sentences()), Text()]
+    return rows
 
 
 def _kinetics(outcome: Outcome) -> Table:
     """Timescales and events, side by side: truth, data, Markov chain at one stride, model."""
-    c = outcome.comparison
+    c = outcome.evaluation.comparison
     unit = c.time_unit
     title = f"Slow kinetics at lag {c.lag_time:g} {unit}, {c.confidence:.0%} intervals"
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -74,20 +90,26 @@ def _kinetics(outcome: Outcome) -> Table:
     return table
 
 
-def _learning(outcome: Outcome) -> Text:
-    m = outcome.metrics
-    nll, entropy = m["nll_nats_per_token"], m["markov_entropy_rate_nats_per_token"]
+def _words(outcome: Outcome) -> str:
+    """Likelihood, differences and costs, as far as they are known."""
+    m, learning = outcome.metrics, outcome.learning
     mfpt = m["mfpt_log_error_rms"]
-    held_out = f"{nll:.5f} nats/token held out" if math.isfinite(nll) else IMPOSSIBLE
-    lines = [
-        f"Likelihood: {held_out}; Markov entropy rate {entropy:.5f} (training data)",
+    differences = (
         f"Sampled against data: populations differ by {m['population_tv_distance']:.3f} (total variation), "
-        + (f"first-passage times by a factor of {math.exp(mfpt):.2f} (rms)" if math.isfinite(mfpt) else "no passages"),
-        f"Training: {m['train_seconds']:.1f} s, {outcome.fitted.batching}"
-        + (f", best epoch {outcome.fitted.best_epoch}" if outcome.fitted.history else "")
-        + f"; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s",
-    ]
-    return Text("\n".join(lines))
+        + (f"first-passage times by a factor of {math.exp(mfpt):.2f} (rms)" if math.isfinite(mfpt) else "no passages")
+    )
+    entropy = f"Markov entropy rate {m['markov_entropy_rate_nats_per_token']:.5f} (training data)"
+    if learning is None:
+        return differences
+    nll = m["nll_nats_per_token"]
+    held_out = f"{nll:.5f} nats/token held out" if math.isfinite(nll) else IMPOSSIBLE
+    return f"Likelihood: {held_out}; {entropy}\n{differences}\n{_costs(learning)}"
+
+
+def _costs(learning: Learning) -> str:
+    m, curve = learning.metrics, learning.curve
+    how = f", {curve.batching}" + (f", best epoch {curve.best_epoch}" if curve.history else "") if curve else ""
+    return f"Training: {m['train_seconds']:.1f} s{how}; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s"
 
 
 def interval(value: Interval) -> str:

@@ -1,0 +1,106 @@
+"""What is judged and what judging yields: state sequences and numbers, and no model. They may come from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from mdlm.kinetics.compare import Kinetics
+from mdlm.kinetics.comparison import Comparison
+from mdlm.kinetics.judge import Judge
+from mdlm.macrostates.base import Lumping
+from mdlm.progress import bar
+from mdlm.system.base import Truth
+from mdlm.trajectory import Dtraj
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The state sequences of one judgement.
+
+    Attributes:
+        reference: Macrostates of all reference data, as well as they can be known, at the reference's frame time.
+        data: States of that part of it which the sample was made from (training), at the same frame time.
+        tokens: The same states as the sample's maker saw them, after its stride.
+        sampled: States that were sampled, at the frame time of ``tokens``.
+        state_names: Name of each state.
+        lumping: The macrostate of each state.
+    """
+
+    reference: Dtraj
+    data: Dtraj
+    tokens: Dtraj
+    sampled: Dtraj
+    state_names: tuple[str, ...]
+    lumping: Lumping
+
+    @cached_property
+    def data_macrostates(self) -> Dtraj:
+        """``data``, seen through the lumping."""
+        return self.lumping.lump(self.data)
+
+    @cached_property
+    def token_macrostates(self) -> Dtraj:
+        """``tokens``, seen through the lumping."""
+        return self.lumping.lump(self.tokens)
+
+    @cached_property
+    def sampled_macrostates(self) -> Dtraj:
+        """``sampled``, seen through the lumping."""
+        return self.lumping.lump(self.sampled)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A judgement.
+
+    Attributes:
+        sequences: What was judged.
+        judge: The reference and the data, estimated once; judges any other sample of them as well.
+        comparison: Timescales, passage times, populations, the verdict.
+        notes: What a reader must know before using a number.
+    """
+
+    sequences: Sequences
+    judge: Judge
+    comparison: Comparison
+    notes: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence; see `mdlm.kinetics.verdict.verdict` for the rules."""
+        return self.comparison.verdict
+
+    def metrics(self) -> dict[str, float]:
+        """Every number under its logged name; NaN where there is no finite value."""
+        return self.comparison.metrics()
+
+
+def evaluate(
+    kinetics: Kinetics, sequences: Sequences, truth: Truth | None, seed: int, notes: tuple[str, ...] = ()
+) -> Evaluation:
+    """Judge the sampled sequences.
+
+    Args:
+        kinetics: How.
+        sequences: What.
+        truth: What is known of the system independently of any partition.
+        seed: Of the bootstrap.
+        notes: On how the sequences came about; they come before those on the judgement.
+
+    Raises:
+        ValueError: The sequences do not share states, clock or unit, or the lag is no multiple of the token time.
+    """
+    with bar("estimating data") as progress:
+        judge = kinetics.judge(
+            reference=sequences.reference,
+            data=sequences.data_macrostates,
+            tokens=sequences.tokens,
+            truth=truth,
+            seed=seed,
+            progress=progress,
+            of_state=sequences.lumping.of_state,
+        )
+    with bar("judging kinetics") as progress:
+        comparison = judge.compare(sequences.sampled_macrostates, progress)
+    return Evaluation(sequences, judge, comparison, (*notes, *comparison.notes))

@@ -1,0 +1,99 @@
+"""What is written down in the end: a judgement, and how the judged chains were made where that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mdlm.evaluation import Evaluation, Sequences
+from mdlm.kinetics.diagnosis import Diagnosis, diagnose
+from mdlm.stages import Stages
+
+if TYPE_CHECKING:
+    from mdlm.baselines.judgement import BaselineResult
+    from mdlm.training.context import ContextCurve
+    from mdlm.training.fitted import Epoch
+
+
+N_TIMESCALES = 5  # of the partition's own Markov state model, in the diagnosis
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """How training went.
+
+    Attributes:
+        history: One entry per epoch; empty for a counted model.
+        best_epoch: The epoch of the model that was kept.
+        batching: How the tokens reached the model.
+    """
+
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    batching: str
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the sampled chains were made.
+
+    Attributes:
+        stages: Everything before the tokens: data, partition, treatment, macrostates.
+        diagnosis: What partition, treatment and stride did to the training data.
+        curve: How training went; None where that was not kept.
+        metrics: Of data, tokens, training and sampling, under their logged names.
+        baselines: What simpler models reach, from the same training states.
+        context: Held-out loss against the history the model is shown; None where that was not measured.
+    """
+
+    stages: Stages
+    diagnosis: Diagnosis
+    curve: TrainingCurve | None
+    metrics: Mapping[str, float]
+    baselines: tuple[BaselineResult, ...] = ()
+    context: ContextCurve | None = None
+
+
+def learned(
+    stages: Stages, sequences: Sequences, lag_time: float, curve: TrainingCurve | None, costs: Mapping[str, float]
+) -> Learning:
+    """Describe the data on their way to the model.
+
+    Args:
+        stages: Everything before the tokens.
+        sequences: What was judged.
+        lag_time: The judged lag, in the time unit.
+        curve: How training went.
+        costs: Metrics of tokens, training and sampling.
+    """
+    diagnosis = diagnose(stages.states.train, sequences.data, sequences.tokens, lag_time, N_TIMESCALES)
+    mixed = {"macrostates_mixed_share": sequences.lumping.mixed_share}
+    return Learning(stages, diagnosis, curve, {**diagnosis.metrics(), **stages.effect.metrics(), **mixed, **costs})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that table, figures and report show.
+
+    Attributes:
+        directory: Where it is written.
+        evaluation: The judgement.
+        learning: How the sampled chains were made; None for sequences from elsewhere.
+    """
+
+    directory: Path
+    evaluation: Evaluation
+    learning: Learning | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every number, under the name it has in ``metrics.json`` and MLflow."""
+        metrics = self.evaluation.metrics()
+        if self.learning is None:
+            return metrics
+        metrics |= self.learning.metrics
+        for result in self.learning.baselines:
+            metrics |= result.metrics(self.evaluation.comparison.time_unit)
+        return metrics | (self.learning.context.metrics() if self.learning.context else {})
