@@ -32,6 +32,7 @@ Commands:
   train        train a model, sample it, and judge its kinetics (try: mdlm train)
   simulate     only make a system's trajectories and keep them for later runs
   export       write a sampled chain as a movie of training frames
+  study        which choice decides, from many runs: effects with intervals, in one page
   ui           open the table of all runs in MLflow
   cache        list or delete the finished stages that later runs would use again
   fetch        fetch published data beforehand, for machines without a network

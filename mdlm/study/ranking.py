@@ -8,7 +8,7 @@ import numpy as np
 
 from mdlm.study.design import Design
 from mdlm.study.effects import Effects
-from mdlm.study.least_squares import Fit, least_squares
+from mdlm.study.least_squares import EXACT, Fit, least_squares
 from mdlm.trajectory import FloatArray
 
 N_RESAMPLES = 1000
@@ -40,15 +40,15 @@ def rank_factors(effects: Effects, seed: int = 0, n_resamples: int = N_RESAMPLES
     design, fit = effects.design, effects.fit
     rng = np.random.default_rng(seed)
     signs = rng.choice((-1.0, 1.0), size=(n_resamples, len(fit.residuals)))
-    enlarged = fit.residuals / np.sqrt(np.maximum(1 - fit.leverage, 1e-8)) ** 2
-    enlarged = np.where(fit.leverage > 1 - 1e-8, 0.0, enlarged)
+    left = 1 - fit.leverage
+    enlarged = np.where(left > EXACT, fit.residuals / np.maximum(left, EXACT), 0.0)
     fitted = design.matrix @ fit.coefficients
     resampled = least_squares(design.matrix, fitted + signs * enlarged)
     spreads, tie = _spreads(design, resampled), rng.random((n_resamples, len(design.factors)))
     places = np.lexsort((tie, -spreads), axis=-1).argsort(axis=-1)  # ties (no spread at all) are broken at random
     own = _spreads(design, fit)
     ranked = [
-        Ranked(factor.name, float(own[i]), tuple((places[:, i] == place).mean() for place in range(len(own))))
+        Ranked(factor.name, float(own[i]), tuple(float((places[:, i] == place).mean()) for place in range(len(own))))
         for i, factor in enumerate(design.factors)
     ]
     return tuple(sorted(ranked, key=lambda one: -one.spread))
