@@ -12,11 +12,11 @@ import numpy as np
 from mdlm.report.run_folder import write_atomically
 from mdlm.report.style import DATA, MODEL, STYLE
 from mdlm.study.analysis import Analysis
+from mdlm.study.axes import amount, factor_axis
 from mdlm.study.effects import Effects
 from mdlm.study.grid_figures import draw_grid, draw_pareto, draw_seeds
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
@@ -64,12 +64,12 @@ def draw_forest(figure: Figure, analysis: Analysis) -> None:
         e = contrast.estimate
         colour = (MODEL if e.value > 0 else DATA) if contrast.p_holm < 0.05 else "0.55"
         axes.plot(np.exp([e.low, e.high]), [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
-        axes.plot(math.exp(e.value), place, "o" if contrast.p_holm < 0.05 else "o", color=colour, markersize=5)
+        axes.plot(math.exp(e.value), place, "o", color=colour, markersize=5)
     axes.axvline(1, color="0.3", linewidth=0.8, zorder=0)
     labels = [f"{_short(c.factor)}: {c.baseline} → {c.level}" for c in shown]
     axes.set_yticks(range(len(shown)), labels, fontsize=8)
     axes.invert_yaxis()
-    _factor_axis(axes.xaxis, axes)
+    factor_axis(axes.xaxis)
     what = analysis.response.quantity
     axes.set_xlabel(f"{what} is multiplied by (95 % interval); grey: undecided after Holm's correction")
 
@@ -86,7 +86,7 @@ def draw_interactions(figure: Figure, analysis: Analysis) -> None:
     for axes in grid.flat[len(pairs) :]:
         axes.set_axis_off()
     for axes, term in zip(grid.flat, pairs, strict=False):
-        x, lines = sorted(term.factors, key=lambda f: (f.numbers is None, len(f.levels)), reverse=False)
+        x, lines = sorted(term.factors, key=lambda f: (f.numbers is None, len(f.levels)))
         means = effects.pair_means(x, lines)
         for number, level in enumerate(lines.levels):
             one = [m.estimate for m in means if m.at[lines.name] == level]
@@ -101,16 +101,9 @@ def draw_interactions(figure: Figure, analysis: Analysis) -> None:
         p = _p(effects, term.name)
         axes.set_title(f"p = {p:.2g} (Holm)", fontsize=8, loc="left", color="0.0" if p < 0.05 else "0.45")
         axes.legend(title=_short(lines.name), fontsize=6, title_fontsize=7)
-        _factor_axis(axes.yaxis, axes)
+        factor_axis(axes.yaxis)
     for axes in grid[:, 0]:
-        axes.set_ylabel(_amount(analysis))
-
-
-def _amount(analysis: Analysis) -> str:
-    """What the exponential of the response is."""
-    return {"error": "t2 off by a factor of", "ratio": "t2 of sample / t2 of data"}.get(
-        analysis.response.name, analysis.response.quantity
-    )
+        axes.set_ylabel(amount(analysis))
 
 
 def _effects(analysis: Analysis) -> Effects:
@@ -121,19 +114,6 @@ def _effects(analysis: Analysis) -> Effects:
 
 def _p(effects: Effects, name: str) -> float:
     return next(term.p_holm for term in effects.terms if term.name == name)
-
-
-def _factor_axis(axis: object, axes: Axes) -> None:
-    """A logarithmic axis with plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
-    low, high = axes.get_xlim() if axis is axes.xaxis else axes.get_ylim()
-    decades = math.log10(high / low)
-    steps = (1,) if decades > 3 else (1, 2, 5) if decades > 0.7 else (1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
-    axis.set_major_locator(LogLocator(subs=steps))  # type: ignore[attr-defined]
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))  # type: ignore[attr-defined]
-    axis.set_minor_formatter(NullFormatter())  # type: ignore[attr-defined]
 
 
 def _short(name: str) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdlm.report.style import DATA, MODEL
+from mdlm.study.axes import amount, factor_axis
 from mdlm.study.levels import Factor, factor
 from mdlm.trajectory import FloatArray
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from mdlm.study.analysis import Analysis
@@ -52,12 +52,11 @@ def draw_grid(figure: Figure, analysis: Analysis) -> None:
     bar = figure.colorbar(image, ax=axes, format=lambda value, _: f"{value:.3g}")
     bar.ax.minorticks_off()
     bar.set_ticks(np.geomspace(low, high, 5).tolist() if high > low * 1.001 else [low])
-    bar.set_label(_label(analysis))
+    bar.set_label(amount(analysis))
 
 
 def draw_pareto(figure: Figure, analysis: Analysis) -> None:
     """Error against cost; the line joins the cells that no other beats in both."""
-    figure.set_size_inches(5.6, 3.8)
     axes = figure.subplots()
     rows, values = analysis.table.rows, analysis.response.values
     known = [name for name in COST if name in rows.columns]
@@ -72,14 +71,13 @@ def draw_pareto(figure: Figure, analysis: Analysis) -> None:
     axes.scatter(costs, np.exp(errors), s=14, color="0.6", label="cells (mean over seeds)", linewidths=0)
     axes.step(costs[front], np.exp(errors[front]), where="post", color=DATA, linewidth=1.2)
     axes.scatter(costs[front], np.exp(errors[front]), s=30, color=MODEL, label="front, from the cheapest", zorder=3)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     for number, index in enumerate(front, start=1):
         axes.annotate(str(number), (costs[index], math.exp(errors[index])), (4, 4), textcoords="offset points", size=7)
     axes.set_xlabel("seconds of training and sampling")
-    axes.set_ylabel(_label(analysis))
+    axes.set_ylabel(amount(analysis))
     axes.legend(fontsize=7)
-    _plain(axes)
+    factor_axis(axes.xaxis)
+    factor_axis(axes.yaxis)
     text = "\n".join(f"{n}  {labels[i]}" for n, i in enumerate(front, start=1))
     figure.supxlabel(text, fontsize=6.5, ha="left", x=0.02)
     figure.set_size_inches(6.4, 3.8 + 0.12 * len(front))
@@ -114,11 +112,10 @@ def draw_seeds(figure: Figure, analysis: Analysis) -> None:
     spread = seed_deviation(cells)
     text = "no cell has two decided runs" if math.isnan(spread) else f"seeds scatter by a factor of {math.exp(spread):.3g}"
     axes.set_title(f"{text} (one standard deviation)" if not math.isnan(spread) else text, fontsize=8, loc="left")
-    axes.set_yscale("log")
     axes.set_xlabel("combinations of levels, ordered by their mean")
-    axes.set_ylabel(_label(analysis))
+    axes.set_ylabel(amount(analysis))
     axes.legend(fontsize=7)
-    _plain(axes)
+    factor_axis(axes.yaxis)
 
 
 def seed_deviation(cells: list[list[float]]) -> float:
@@ -166,17 +163,3 @@ def _cell_means(analysis: Analysis, cost: FloatArray, shown: np.ndarray) -> tupl
     costs, errors = (_cells(analysis, values, shown) for values in (cost, analysis.response.values))
     labels = [" ".join(f"{n}={v}" for n, v in zip(analysis.table.factors, at, strict=True)) for at in costs]
     return np.array([np.mean(c) for c in costs.values()]), np.array([np.mean(e) for e in errors.values()]), labels
-
-
-def _label(analysis: Analysis) -> str:
-    names = {"error": "t2 off by a factor of", "ratio": "t2 of sample / t2 of data"}
-    return names.get(analysis.response.name, analysis.response.quantity)
-
-
-def _plain(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 1000 else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -68,7 +68,7 @@ def headline(analysis: Analysis) -> list[str]:
             continue
         pairs = [c for c in effects.contrasts if c.factor == ranked.factor]
         widest = max(pairs, key=lambda contrast: abs(contrast.estimate.value))
-        sentences.append(f"{widest.sentence(analysis.response.quantity)} (p = {_p(test.p_holm)}, Holm)")
+        sentences.append(f"{widest.sentence(analysis.response.quantity)} (p {_p(test.p_holm, "= ")}, Holm)")
     open_factors = [t.name for t in effects.terms if ":" not in t.name and t.conclusion != "matters"]
     if open_factors:
         sentences.append(f"undecided, no effect seen beyond the scatter of the runs: {', '.join(open_factors)}")
@@ -136,8 +136,8 @@ def _number(value: float) -> str:
     return "unbounded" if math.isinf(value) else "–" if math.isnan(value) else f"{value:.3g}"
 
 
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+def _p(value: float, equals: str = "") -> str:
+    return "< 0.0001" if value < 1e-4 else f"{equals}{value:.2g}"
 
 
 def _percent(value: float) -> str:
