@@ -30,7 +30,7 @@ def complete(line, cwd):
     [
         (
             "mdlm ",
-            ["train", "simulate", "export", "ui", "cache", "fetch", "completion", "--help", "--version"],
+            ["train", "simulate", "export", "study", "ui", "cache", "fetch", "completion", "--help", "--version"],
         ),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),

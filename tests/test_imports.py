@@ -53,6 +53,7 @@ ALLOWED = {
         "kinetics.diagnosis",
     },
     "report": BASIS | {"kinetics.comparison"},
+    "study": BASIS | {"build", "report.run_folder", "report.style"},
     "export": BASIS
     | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
     | {"partition.labels", "partition.metrics", "kinetics.estimate", "kinetics.events"}
@@ -64,7 +65,17 @@ one module. Modules not listed stand at the top: nothing listed imports them."""
 LIGHT = {"torch", "numpy", "numba", "llvmlite", "safetensors"}
 """All that models, training and sampling need, so that a model can be used without the rest."""
 
-HEAVY_OR_FOREIGN = ("hydra", "omegaconf", "deeptime", "mlflow", "pydantic", "matplotlib", "scipy", "pandas")
+HEAVY_OR_FOREIGN = (
+    "hydra",
+    "omegaconf",
+    "deeptime",
+    "mlflow",
+    "pydantic",
+    "matplotlib",
+    "scipy",
+    "pandas",
+    "statsmodels",
+)
 
 
 def modules():

@@ -50,7 +50,10 @@ def _normality(studentised: np.ndarray) -> Check:
 def _equal_variances(effects: Effects) -> Check:
     from statsmodels.stats.diagnostic import het_breuschpagan
 
-    main = [0, *(c for t in effects.design.terms if len(t.factors) == 1 for c in range(t.columns.start, t.columns.stop))]
+    main = [
+        0,
+        *(c for t in effects.design.terms if len(t.factors) == 1 for c in range(t.columns.start, t.columns.stop)),
+    ]
     p = float(het_breuschpagan(effects.fit.residuals, effects.design.matrix[:, main], robust=True)[1])
     met = p >= SUSPICIOUS
     meaning = "no sign that some levels scatter more" if met else "some levels scatter more than others"

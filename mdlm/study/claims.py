@@ -70,6 +70,15 @@ class Evidence:
     estimate: Estimated
 
 
+@dataclass(frozen=True)
+class Halves:
+    """A factor with its levels before and after a treatment."""
+
+    factor: Factor
+    before: list[str]
+    after: list[str]
+
+
 def judge_claims(effects: Effects | None, rows: pd.DataFrame, why_not: str = "") -> tuple[Claim, ...]:
     """All claims, in order.
 
@@ -132,12 +141,14 @@ def _transformer(effects: Effects, rows: pd.DataFrame) -> tuple[str, str]:
     from scipy import stats
 
     factor = effects.design.factor("model")
-    sets = [[x for x in factor.levels if x.startswith(kind)] for kind in ("lstm", "transformer")] if factor else [[], []]
+    sets = (
+        [[x for x in factor.levels if x.startswith(kind)] for kind in ("lstm", "transformer")] if factor else [[], []]
+    )
     if factor is None or not all(sets):
         return UNDECIDED, "the runs analysed do not hold both an LSTM and a transformer"
     if factor.aliases:
         return UNDECIDED, _confounded(factor)
-    found = _contrast(effects, [(factor, *sets)], "transformer instead of LSTM")
+    found = _contrast(effects, [Halves(factor, *sets)], "transformer instead of LSTM")
     value = found.estimate.value
     error = (found.estimate.high - value) / float(stats.t.ppf(1 - ALPHA / 2, effects.fit.df))
     bound = value - float(stats.t.ppf(1 - ALPHA, effects.fit.df)) * error
@@ -181,9 +192,6 @@ def _sizes(factor: Factor, rows: pd.DataFrame, metric: str) -> FloatArray | None
         return np.array([np.exp(np.log(values[labels == level]).mean()) for level in factor.levels])
 
 
-Halves = tuple[Factor, list[str], list[str]]
-
-
 def _halves(effects: Effects, name: str, is_better: Callable[[str], bool]) -> Halves | str:
     """A factor with its levels before and after a treatment, or why there is no such comparison."""
     factor = effects.design.factor(name)
@@ -195,17 +203,19 @@ def _halves(effects: Effects, name: str, is_better: Callable[[str], bool]) -> Ha
     before = [level for level in factor.levels if not is_better(level)]
     if not (before and after):
         return f"{name} ({', '.join(factor.levels)}) does not hold both kinds of level"
-    return factor, before, after
+    return Halves(factor, before, after)
 
 
 def _contrast(effects: Effects, halves: Sequence[Halves], name: str) -> Evidence:
     """After against before, in all given factors at once."""
-    rows = []
-    for side in (1, 2):
-        at = {factor.name: dict.fromkeys(levels, 1 / len(levels)) for factor, levels in ((h[0], h[side]) for h in halves)}
-        rows.append(effects.design.average(at))
-    estimate = effects.combination(rows[1] - rows[0])
+    before = effects.design.average({half.factor.name: _equally(half.before) for half in halves})
+    after = effects.design.average({half.factor.name: _equally(half.after) for half in halves})
+    estimate = effects.combination(after - before)
     return Evidence(f"{name}: {estimate.times('error')}", estimate)
+
+
+def _equally(levels: Sequence[str]) -> dict[str, float]:
+    return dict.fromkeys(levels, 1 / len(levels))
 
 
 def _confounded(factor: Factor) -> str:

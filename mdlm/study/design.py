@@ -96,7 +96,7 @@ def make_design(rows: pd.DataFrame, names: Sequence[str], interactions: bool = T
     factors, notes = separable(rows, tuple(names))
     if not factors:
         raise ValueError("; ".join(notes) or "factors () must name at least one that varies")
-    blocks = [np.ones((len(rows), 1))]
+    blocks: list[FloatArray] = [np.ones((len(rows), 1))]
     terms: list[Term] = []
     for factor in factors:
         _append(blocks, terms, (factor,), factor.columns)
@@ -135,10 +135,7 @@ def _empty(pair: tuple[Factor, Factor]) -> str:
     first, second = pair
     seen = set(zip(first.index.tolist(), second.index.tolist(), strict=True))
     absent = [
-        f"{a} with {b}"
-        for i, a in enumerate(first.levels)
-        for j, b in enumerate(second.levels)
-        if (i, j) not in seen
+        f"{a} with {b}" for i, a in enumerate(first.levels) for j, b in enumerate(second.levels) if (i, j) not in seen
     ]
     if not absent:
         return ""

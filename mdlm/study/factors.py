@@ -27,7 +27,7 @@ def varying_factors(runs: Sequence[Run]) -> Columns:
     taken = _varying({group: [run.choices.get(group, ABSENT) for run in runs] for group in _groups(runs)})
     choices = {group: values for group, values in taken.items() if "@" not in group}
     inner = {group.partition("@")[2]: values for group, values in taken.items() if "@" in group}
-    leaves = inner | _varying({name: [_text(run.leaves.get(name, ABSENT)) for run in runs] for name in _leaves(runs)})
+    leaves = _varying({name: [_text(run.leaves.get(name, ABSENT)) for run in runs] for name in _leaves(runs)}) | inner
     columns = dict(choices)
     own: Columns = {}
     for name, values in leaves.items():

@@ -110,7 +110,9 @@ def draw_seeds(figure: Figure, analysis: Analysis) -> None:
     means = [math.exp(np.mean(found)) for found in cells]
     axes.plot(means, "_", color=MODEL, markersize=max(2.0, 160 / len(cells)), zorder=3, label="mean of its cell")
     spread = seed_deviation(cells)
-    text = "no cell has two decided runs" if math.isnan(spread) else f"seeds scatter by a factor of {math.exp(spread):.3g}"
+    text = (
+        "no cell has two decided runs" if math.isnan(spread) else f"seeds scatter by a factor of {math.exp(spread):.3g}"
+    )
     axes.set_title(f"{text} (one standard deviation)" if not math.isnan(spread) else text, fontsize=8, loc="left")
     axes.set_xlabel("combinations of levels, ordered by their mean")
     axes.set_ylabel(amount(analysis))

@@ -92,7 +92,9 @@ def separable(rows: pd.DataFrame, names: tuple[str, ...]) -> tuple[list[Factor],
     found = [factor(rows, name) for name in names]
     for new in sorted(found, key=lambda one: -len(one.levels)):  # the finer of two first: it determines the coarser
         if len(new.levels) < 2:
-            notes.append(f"{new.name} has one level ({''.join(new.levels)}) in the runs analysed: no effect to estimate")
+            notes.append(
+                f"{new.name} has one level ({''.join(new.levels)}) in the runs analysed: no effect to estimate"
+            )
         elif others := _confounded_with(new, kept):
             what = " and ".join(others)
             notes.append(f"{new.name} is confounded with {what}: its effect cannot be told from that of {what}")

@@ -48,7 +48,7 @@ def mixed_effects(effects: Effects, response: FloatArray, block: str, blocks: Fl
     design = effects.design
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # Without gradients: the quasi-Newton methods of statsmodels 0.15 can end at a variance of zero that is no optimum.
+        # Without gradients: quasi-Newton methods of statsmodels 0.15 can end at a variance of zero that is no optimum.
         fitted = MixedLM(response, design.matrix, groups=blocks).fit(reml=True, method="powell")
     n_columns = design.matrix.shape[1]
     beta = np.asarray(fitted.fe_params)

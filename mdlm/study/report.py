@@ -16,7 +16,7 @@ from mdlm.study.figures import draw_study
 
 CAPTIONS = {
     "effects": "Effect of each level against the first of its factor, averaged equally over all other factors.",
-    "interactions": "Marginal means of pairs of factors, the least likely by chance first. Parallel lines: no interaction.",
+    "interactions": "Marginal means of pairs of factors, the clearest interactions first. Parallel lines: none.",
     "grid": "Every combination of levels, mean over the seeds. Hatched: no decided run.",
     "cost": "Error against the seconds of training and sampling. Nothing beats the numbered cells in both.",
     "seeds": "Every decided run. Bars join the runs of one combination of levels.",
@@ -68,7 +68,7 @@ def headline(analysis: Analysis) -> list[str]:
             continue
         pairs = [c for c in effects.contrasts if c.factor == ranked.factor]
         widest = max(pairs, key=lambda contrast: abs(contrast.estimate.value))
-        sentences.append(f"{widest.sentence(analysis.response.quantity)} (p {_p(test.p_holm, "= ")}, Holm)")
+        sentences.append(f"{widest.sentence(analysis.response.quantity)} (p {_p(test.p_holm, '= ')}, Holm)")
     open_factors = [t.name for t in effects.terms if ":" not in t.name and t.conclusion != "matters"]
     if open_factors:
         sentences.append(f"undecided, no effect seen beyond the scatter of the runs: {', '.join(open_factors)}")
@@ -127,9 +127,9 @@ def _inline(path: Path, name: str) -> str:
 
     text = path.read_text(encoding="utf-8")
     text = text[text.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{CAPTIONS[name]}" ', 1)
-    for head in ('id="', 'url(#', 'href="#'):
+    for head in ('id="', "url(#", 'href="#'):
         text = text.replace(head, f"{head}{name}-")
-    return Markup(text)  # noqa: S704
+    return Markup(text)
 
 
 def _number(value: float) -> str:

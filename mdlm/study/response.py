@@ -87,8 +87,8 @@ def _of_ratio(rows: pd.DataFrame, name: str) -> Response:
     high = np.where(open_high, np.inf, high)
     if name == RATIO:
         values = np.where(decided, ratio, np.nan)
-        rules = ("response: ln(t2 of the sample / t2 of the training data) at equal lag, with its sign",)
-        return Response(name, "t2", values, ratio, low, high, np.zeros(len(rows), dtype=bool), rules)
+        rule = "response: ln(t2 of the sample / t2 of the training data) at equal lag, with its sign"
+        return Response(name, "t2", values, ratio, low, high, np.zeros(len(rows), dtype=bool), (rule,))
     raw = np.abs(ratio)
     floor, source = _floor(rows, low, high)
     values = np.fmax(raw, np.where(np.isfinite(raw), floor, np.nan))

@@ -57,8 +57,7 @@ def sensitivities(effects: Effects, rows: pd.DataFrame, names: Sequence[str], re
         raw = {(c.factor, c.baseline, c.level): c.estimate for c in refitted.contrasts}
     bounds = _bounds(contrasts, rows, names, response)
     return [
-        Sensitivity(raw.get((c.factor, c.baseline, c.level)), bound)
-        for c, bound in zip(contrasts, bounds, strict=True)
+        Sensitivity(raw.get((c.factor, c.baseline, c.level)), bound) for c, bound in zip(contrasts, bounds, strict=True)
     ]
 
 

@@ -17,7 +17,7 @@ LEVELS = {
 N_STATES = {"wells": 4, "pcca": 4, "grid n_bins=10": 10, "kmeans": 100, "grid n_bins=30": 30}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def factorial():
     """Every combination of the levels with some seeds: 500 rows with the default of five seeds, without results."""
 
@@ -29,7 +29,7 @@ def factorial():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def with_errors():
     """Write logarithmic errors into a table: a sample too fast by exp(error), with an interval of a half width."""
 
