@@ -36,6 +36,8 @@ def complete(line, cwd):
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm export run=x fr", ["frames="]),
         ("mdlm export draw=", ["nearest", "random"]),
+        ("mdlm study ", ["analyse"]),
+        ("mdlm study analyse re", ["response="]),
         ("mdlm cache ", ["list", "prune", "--directory"]),
         ("mdlm cache list ", ["--directory"]),
         ("mdlm cache prune --o", ["--older-than"]),

@@ -9,8 +9,9 @@ that of the number of features (metric ``n_features``) over the levels of ``feat
 C2, *a longer saving interval helps*: slope of the error on the logarithm of the ``stride``. A negative one supports it.
 
 C3, *lumping into metastable states and removing recrossings helps a lot*: the mean over the metastable partitions
-(``wells``, ``basins``, ``pcca``) together with any treatment, against all other partitions together with ``keep``. A
-smaller error supports it; each half alone is told too, and one that makes the error larger leaves it undecided.
+(``wells``, ``basins``, ``pcca``) together with any treatment, against all other partitions together with ``keep``, and
+each half alone. Supported if the error is significantly smaller in all three (so that no correction is due); refuted if
+it is significantly larger with both together; else undecided.
 
 C4, *a transformer is not better than an LSTM*: mean over the options of ``model`` that begin with ``transformer``
 against those that begin with ``lstm``. Supported if the one-sided 95 % bound excludes that its error is smaller by a
@@ -43,7 +44,7 @@ MARGIN = 1.25
 CLAIMS = {
     "C1": "the finer or higher-dimensional the partition, the worse the slow timescale",
     "C2": "a longer saving interval (stride) helps",
-    "C3": "lumping into metastable states and removing recrossings helps",
+    "C3": "lumping into metastable states and removing recrossings both help, and together",
     "C4": f"a transformer is not better than an LSTM (margin: a factor of {MARGIN:g})",
 }
 
@@ -130,10 +131,10 @@ def _lumping_and_recrossing(effects: Effects, rows: pd.DataFrame) -> tuple[str, 
         return UNDECIDED, "; ".join(texts)
     both = _contrast(effects, [lumped, treated], "both together")
     outcome = UNDECIDED
-    if both.estimate.p < ALPHA:
-        outcome = SUPPORTED if both.estimate.value < 0 else REFUTED
-    if outcome == SUPPORTED and any(one.estimate.low > 0 for one in found.values()):
-        outcome = UNDECIDED
+    if all(one.estimate.high < 0 for one in (both, *found.values())):
+        outcome = SUPPORTED
+    elif both.estimate.low > 0:
+        outcome = REFUTED
     return outcome, "; ".join([both.text, *texts])
 
 

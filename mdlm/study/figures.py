@@ -57,7 +57,8 @@ def draw_forest(figure: Figure, analysis: Analysis) -> None:
     """Every level against the first of its factor, as a factor with its interval."""
     effects = _effects(analysis)
     first = {factor.name: factor.levels[0] for factor in effects.design.factors}
-    shown = [c for c in effects.contrasts if c.baseline == first[c.factor]][:MOST_BARS]
+    against_first = [c for c in effects.contrasts if c.baseline == first[c.factor]]
+    shown = against_first[:MOST_BARS]
     figure.set_size_inches(7.2, 1.1 + 0.26 * len(shown))
     axes = figure.subplots()
     for place, contrast in enumerate(shown):
@@ -71,7 +72,8 @@ def draw_forest(figure: Figure, analysis: Analysis) -> None:
     axes.invert_yaxis()
     factor_axis(axes.xaxis)
     what = analysis.response.quantity
-    axes.set_xlabel(f"{what} is multiplied by (95 % interval); grey: undecided after Holm's correction")
+    cut = f"; {MOST_BARS} of {len(against_first)} shown" if len(against_first) > MOST_BARS else ""
+    axes.set_xlabel(f"{what} is multiplied by (95 % interval); grey: undecided after Holm's correction{cut}")
 
 
 def draw_interactions(figure: Figure, analysis: Analysis) -> None:

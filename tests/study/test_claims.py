@@ -96,6 +96,13 @@ def test_one_half_that_harms_leaves_the_cure_undecided(outcome):
     assert "recrossing removal: error × 1.3" in claim.numbers
 
 
+def test_a_cure_of_which_one_half_does_nothing_is_not_supported(outcome):
+    """Both together are better, but only by the one."""
+    claim = outcome(lambda rows: -0.5 * (rows["recrossing"] != "keep"))["C3"]
+    assert claim.outcome == "undecided"
+    assert "both together: error / 1.6" in claim.numbers
+
+
 def test_what_was_not_varied_is_named(outcome):
     found = outcome(lambda rows: 0 * rows["stride"], {"stride": (1, 10), "partition": ("kmeans", "grid n_bins=10")})
     assert "recrossing does not vary" in found["C3"].numbers
