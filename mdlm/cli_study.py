@@ -72,7 +72,7 @@ def analyse(words: Sequence[str]) -> None:
     root, fields = _parsed(words)
     from mdlm.report.run_folder import check_writable
     from mdlm.study.runs import find_runs
-    from mdlm.study.table import study_table
+    from mdlm.study.tidy import study_table
 
     out = Path(fields.get("out") or root / "study")
     runs = find_runs(root, fields.get("experiment"))

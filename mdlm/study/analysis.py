@@ -14,7 +14,7 @@ from mdlm.study.mixed import MixedEffects, mixed_effects
 from mdlm.study.ranking import Ranked, rank_factors
 from mdlm.study.response import ERROR, RATIO, Response, make_response
 from mdlm.study.sensitivity import Sensitivity, sensitivities
-from mdlm.study.table import StudyTable
+from mdlm.study.tidy import StudyTable
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def analyse(table: StudyTable, response: str = ERROR, seed: int = 0) -> Analysis
     """Analyse one response of a table.
 
     Args:
-        table: See `mdlm.study.table.study_table`.
+        table: See `mdlm.study.tidy.study_table`.
         response: ``error``, ``ratio`` or the name of a metric; see `mdlm.study.response.make_response`.
         seed: Of the bootstrap behind the ranking.
 

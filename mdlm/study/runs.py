@@ -12,8 +12,8 @@ from mdlm.build import flat
 from mdlm.progress import bar
 
 FINISHED, UNDECIDED, FAILED, MISSING = "finished", "undecided", "failed", "missing"
-ERROR_FILE = "error.txt"
-"""Where whoever started a run may leave what it died of."""
+TASK, FAILURE = "cell.json", "failed.json"
+"""What a study's workers leave in the folder of a cell: its choices and configuration, and what it died of (note)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def find_runs(root: Path, experiment: str | None = None) -> list[Run]:
     """
     if not root.is_dir():
         raise ValueError(f"directory ({root}) does not exist; give one that holds the folders of runs")
-    folders = sorted(path.parent.parent for path in root.rglob(".hydra/hydra.yaml"))
+    by_hydra = {path.parent.parent for path in root.rglob(".hydra/hydra.yaml")}
+    folders = sorted(by_hydra | {path.parent for path in root.rglob(TASK)})
     runs = []
     with bar("reading runs") as progress:
         for number, folder in enumerate(folders, start=1):
@@ -69,11 +70,7 @@ def find_runs(root: Path, experiment: str | None = None) -> list[Run]:
 
 def read_run(folder: Path) -> Run:
     """Read one folder; whatever a killed run left half-done makes it ``failed``, never an error here."""
-    hydra = _yaml(folder / ".hydra" / "hydra.yaml") or {}
-    choices = hydra.get("hydra", {}).get("runtime", {}).get("choices", {})
-    resolved = folder / "config.yaml"
-    config = _yaml(resolved if resolved.is_file() else folder / ".hydra" / "config.yaml") or {}
-    overrides = _yaml(folder / ".hydra" / "overrides.yaml") or []
+    choices, config, overrides = _configured(folder)
     results, damage = _results(folder)
     metrics = {k: float(v) for k, v in results.items() if isinstance(v, int | float)}
     texts = {k: v for k, v in results.items() if isinstance(v, str)}
@@ -96,6 +93,18 @@ def read_run(folder: Path) -> Run:
     )
 
 
+def _configured(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Choices, configuration and overrides: of a study's cell, or as Hydra leaves them."""
+    task = _json(folder / TASK)
+    if task:
+        return task.get("choices", {}), task.get("config", {}), task.get("overrides", [])
+    hydra = _yaml(folder / ".hydra" / "hydra.yaml") or {}
+    resolved = folder / "config.yaml"
+    config = _yaml(resolved if resolved.is_file() else folder / ".hydra" / "config.yaml") or {}
+    overrides = _yaml(folder / ".hydra" / "overrides.yaml") or []
+    return hydra.get("hydra", {}).get("runtime", {}).get("choices", {}), config, overrides
+
+
 def _results(folder: Path) -> tuple[dict[str, Any], str]:
     """The content of ``metrics.json``, and what is wrong with it."""
     try:
@@ -108,12 +117,17 @@ def _results(folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def _why_failed(folder: Path) -> str:
-    """First line of what the run died of, where that was written down."""
+    """What the run died of, where that was written down."""
+    return str(_json(folder / FAILURE).get("note", ""))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON file's mapping, empty where there is none or it is damaged."""
     try:
-        lines = (folder / ERROR_FILE).read_text().split("\n")
-    except OSError:
-        return ""
-    return next((line.strip() for line in lines if line.strip()), "")
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _yaml(path: Path) -> Any:  # noqa: ANN401

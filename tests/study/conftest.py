@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mdlm.study.table import StudyTable
+from mdlm.study.tidy import StudyTable
 
 LEVELS = {
     "partition": ("wells", "pcca", "grid n_bins=10", "kmeans", "grid n_bins=30"),

@@ -7,7 +7,7 @@ import yaml
 
 from mdlm.study.factors import varying_factors
 from mdlm.study.runs import find_runs
-from mdlm.study.table import StudyTable, study_table
+from mdlm.study.tidy import StudyTable, study_table
 
 DECIDED = {"verdict": "too fast by 2x [1.9, 2.1]", "t2_ratio_to_data": 0.5, "mfpt_log_error_rms": None, "notes": []}
 
@@ -82,7 +82,7 @@ def test_undecided_failed_damaged_and_missing_runs_stay_with_their_reasons(made,
     made("a", {"model": "lstm"}, config["lstm", 1])
     made("b", {"model": "lstm"}, config["lstm", 10], results=undecided)
     died = made("c", {"model": "gru"}, config["gru", 1], results=None)
-    (died / "error.txt").write_text("\nstride (0) must lie between 1 and 99\nmore\n")
+    (died / "failed.json").write_text('{"note": "stride (0) must lie between 1 and 99", "seconds": 0.1}')
     made("d", {"model": "gru"}, config["gru", 10], results=None)
     damaged = made("e", {"model": "markov"}, config["markov", 1])
     (damaged / "metrics.json").write_text('{"verdict": ')
@@ -124,6 +124,18 @@ def test_only_runs_of_the_experiment_asked_for_count(made, tmp_path):
     assert [run.leaves["stride"] for run in find_runs(tmp_path, "other")] == [10]
     with pytest.raises(ValueError, match=r"holds no run of experiment=third"):
         find_runs(tmp_path, "third")
+
+
+def test_the_cells_of_a_study_are_read_as_hydras_folders_are(tmp_path):
+    for stride in (1, 10):
+        folder = tmp_path / "cells" / f"{stride}"
+        folder.mkdir(parents=True)
+        task = {"choices": {"model": "lstm"}, "config": {"stride": stride}, "overrides": [f"stride={stride}"]}
+        (folder / "cell.json").write_text(json.dumps(task))
+        (folder / "metrics.json").write_text(json.dumps(DECIDED))
+    table = study_table(find_runs(tmp_path))
+    assert table.factors == ("stride",)
+    assert table.counts["finished"] == 2
 
 
 def test_nothing_to_read_is_told(tmp_path):
