@@ -217,6 +217,18 @@ def sample(words: Sequence[str]) -> None:
         fail(_in_one_line(error))
 
 
+def study(words: Sequence[str]) -> None:
+    """Say what many runs of one design have found together."""
+    from mdlm import cli_study
+
+    try:
+        cli_study.run(words)
+    except Exception as error:
+        if os.environ.get("MDLM_DEBUG"):
+            raise
+        fail(_in_one_line(error))
+
+
 def fetch(words: Sequence[str]) -> None:
     """Fetch published data to where runs look for them, so that a machine without a network finds them."""
     from mdlm import cli_fetch
@@ -246,6 +258,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "simulate": simulate,
     "sample": sample,
     "export": export,
+    "study": study,
     "ui": ui,
     "cache": cache,
     "fetch": fetch,

@@ -9,6 +9,8 @@ from pathlib import Path
 from mdlm import cli_export, cli_sample
 from mdlm.cache import STAGES
 from mdlm.cli_help import group_defaults, options, plain_fields
+from mdlm.cli_study import ACTIONS
+from mdlm.cli_study import FIELDS as STUDY_FIELDS
 from mdlm.data import SOURCES
 
 BASH = """\
@@ -60,6 +62,8 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = _export(typed)
     elif words[0] == "sample":
         found = [*(f"{name}=" for name in cli_sample.FIELDS), "--config-dir"]
+    elif words[0] == "study":
+        found = list(ACTIONS) if len(words) == 2 else [f"{name}=" for name in STUDY_FIELDS]
     elif words[0] == "cache":
         found = _cache(words[1:-1])
     elif words[0] == "fetch":

@@ -30,13 +30,18 @@ def complete(line, cwd):
     [
         (
             "mdlm ",
-            ["train", "simulate", "sample", "export", "ui", "cache", "fetch", "completion", "--help", "--version"],
+            [
+                *("train", "simulate", "sample", "export", "study", "ui", "cache", "fetch", "completion"),
+                *("--help", "--version"),
+            ],
         ),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm export run=x fr", ["frames="]),
         ("mdlm sample run=x ch", ["chain_length="]),
         ("mdlm export draw=", ["nearest", "random"]),
+        ("mdlm study ", ["analyse"]),
+        ("mdlm study analyse re", ["response="]),
         ("mdlm cache ", ["list", "prune", "--directory"]),
         ("mdlm cache list ", ["--directory"]),
         ("mdlm cache prune --o", ["--older-than"]),

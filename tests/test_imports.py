@@ -65,6 +65,7 @@ ALLOWED = {
         "kinetics.judge",
     },
     "report": BASIS | {"kinetics.comparison", "baselines.judgement"},
+    "study": BASIS | {"build", "report.run_folder", "report.style"},
     "export": BASIS
     | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
     | {"model.base", "sampling.sampling", "tokens.base", "training.training"}
@@ -77,7 +78,17 @@ one module. Modules not listed stand at the top: nothing listed imports them."""
 LIGHT = {"torch", "numpy", "numba", "llvmlite", "safetensors"}
 """All that models, training and sampling need, so that a model can be used without the rest."""
 
-HEAVY_OR_FOREIGN = ("hydra", "omegaconf", "deeptime", "mlflow", "pydantic", "matplotlib", "scipy", "pandas")
+HEAVY_OR_FOREIGN = (
+    "hydra",
+    "omegaconf",
+    "deeptime",
+    "mlflow",
+    "pydantic",
+    "matplotlib",
+    "scipy",
+    "pandas",
+    "statsmodels",
+)
 
 
 def modules():

@@ -1,0 +1,1 @@
+"""Many runs of one design: which choice decides whether the slow timescales survive."""

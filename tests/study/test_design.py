@@ -1,0 +1,95 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mdlm.study.design import make_design
+from mdlm.study.levels import factor
+
+LEVELS = {"a": (1, 2), "b": ("x", "y"), "c": ("keep", "coring", "core_set")}
+
+
+def notes_of(design):
+    return "; ".join(design.notes)
+
+
+def test_numbers_stand_in_their_order_and_nothing_done_stands_first():
+    rows = pd.DataFrame({"stride": [100, 1, 10.0], "recrossing": ["core_set", "keep", "coring"]})
+    assert factor(rows, "stride").levels == ("1", "10", "100")
+    assert factor(rows, "recrossing").levels == ("keep", "core_set", "coring")
+    assert factor(rows, "stride").index.tolist() == [2, 0, 1]
+
+
+def test_a_full_factorial_has_all_main_effects_and_pairs(factorial):
+    design = make_design(factorial(LEVELS), tuple(LEVELS))
+    assert [t.name for t in design.terms] == ["a", "b", "c", "a:b", "a:c", "b:c"]
+    assert [t.df for t in design.terms] == [1, 1, 2, 1, 2, 2]
+    assert np.linalg.matrix_rank(design.matrix) == design.matrix.shape[1] == 10
+    assert design.notes == ()
+
+
+def test_one_level_is_named_and_left_out(factorial):
+    design = make_design(factorial(LEVELS | {"d": (7,)}), ("d", *LEVELS))
+    assert [f.name for f in design.factors] == ["a", "b", "c"]
+    assert notes_of(design) == "d has one level (7) in the runs analysed: no effect to estimate"
+
+
+def test_factors_that_vary_together_are_named_and_not_told_apart(factorial):
+    rows = factorial(LEVELS).assign(context=lambda r: r["a"] * 100)
+    design = make_design(rows, ("a", "context", "b"))
+    assert [f.name for f in design.factors] == ["a", "b"]
+    assert design.factor("a").aliases == ("context",)
+    assert notes_of(design) == "context is confounded with a: its effect cannot be told from that of a"
+
+
+@pytest.mark.parametrize("order", [("c", "kind"), ("kind", "c")])
+def test_a_factor_that_a_finer_one_determines_is_confounded_with_it(factorial, order):
+    rows = factorial(LEVELS).assign(kind=lambda r: np.where(r["c"] == "keep", "raw", "treated"))
+    design = make_design(rows, (*order, "a"))
+    assert design.factor("kind") is None
+    assert design.factor("c").aliases == ("kind",)
+
+
+def test_a_factor_that_others_determine_together_is_confounded_with_them():
+    """The last level differs by one wherever the first two do: no pair decides it, both together do."""
+    rows = pd.DataFrame({"a": [0, 1, 0, 1], "b": [0, 0, 1, 1], "c": [0, 1, 1, 2]})
+    rows = pd.concat([rows] * 4)
+    design = make_design(rows, ("a", "b", "c"))
+    names = {f.name for f in design.factors}
+    assert len(names) == 2
+    assert "confounded with" in notes_of(design)
+
+
+def test_in_a_half_fraction_the_interactions_are_named_with_their_aliases():
+    """2^(3-1) with c = a b: each main effect is aliased with the interaction of the two others."""
+    signs = np.array([(a, b, a * b) for a in (-1, 1) for b in (-1, 1)])
+    rows = pd.DataFrame(np.repeat(signs, 3, axis=0), columns=["a", "b", "c"])
+    design = make_design(rows, ("a", "b", "c"))
+    assert [t.name for t in design.terms] == ["a", "b", "c"]
+    for pair, main in (("a:b", "c"), ("a:c", "b"), ("b:c", "a")):
+        assert f"interaction {pair} is not estimated: it is aliased with {main}, which are read" in notes_of(design)
+
+
+def test_a_pair_with_an_empty_combination_is_named_and_taken_as_independent(factorial):
+    rows = factorial(LEVELS)
+    rows = rows[~((rows["b"] == "y") & (rows["c"] == "coring"))]
+    design = make_design(rows, tuple(LEVELS))
+    assert [t.name for t in design.terms] == ["a", "b", "c", "a:b", "a:c"]
+    assert "interaction b:c is not estimated: no decided run has y with coring; the two are taken" in notes_of(design)
+
+
+def test_too_few_runs_for_the_interactions_leave_the_main_effects(factorial):
+    design = make_design(factorial(LEVELS, n_seeds=1), tuple(LEVELS))
+    assert [t.name for t in design.terms] == ["a", "b", "c"]
+    assert notes_of(design) == "no interaction is estimated: 12 runs are too few for them; they count as error"
+
+
+def test_too_few_runs_for_the_main_effects_are_an_error(factorial):
+    with pytest.raises(ValueError, match=r"^runs \(4 decided\) must be at least 8: the main effects of a, b take 3"):
+        make_design(factorial({"a": (1, 2), "b": (1, 2)}, n_seeds=1), ("a", "b"))
+
+
+def test_nothing_that_varies_is_an_error(factorial):
+    with pytest.raises(ValueError, match=r"a has one level \(1\)"):
+        make_design(factorial({"a": (1,)}), ("a",))
+    with pytest.raises(ValueError, match=r"^factors \(\) must name at least one"):
+        make_design(factorial({"a": (1,)}), ())

@@ -1,0 +1,69 @@
+"""`mdlm study` as it is called."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+
+def test_the_help_teaches(mdlm, tmp_path):
+    assert "analyse" in mdlm("study", "--help", cwd=tmp_path).out
+    told = mdlm("study", "analyse", "--help", cwd=tmp_path).out
+    assert "response=error" in told
+    assert "mdlm study analyse experiment=" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["analyze"], "analyze is no action of mdlm study; did you mean analyse?"),
+        (["analyse"], "DIR is missing; give the directory of the runs, or experiment=NAME"),
+        (["analyse", "nowhere"], "directory (nowhere) does not exist; give one that holds the folders of runs"),
+        (["analyse", ".", "respons=error"], "respons is no field of mdlm study analyse; did you mean response?"),
+        (["analyse", ".", "out="], "out is empty; see `mdlm study analyse --help`"),
+        (["analyse", ".", "seed=x"], "seed (x) must be a whole number"),
+        (["analyse", ".", "b"], "DIR (. b) must be one directory"),
+        (["analyse", ".", "--quick"], "unrecognized arguments: --quick; see `mdlm study analyse --help`"),
+        (["analyse", "."], "directory (.) holds no run; `mdlm train -m ...` makes them"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(mdlm, tmp_path, words, message):
+    ended = mdlm("study", *words, cwd=tmp_path)
+    assert ended.code != 0
+    assert ended.error == message
+
+
+def rewritten(path, **values):
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(content | values))
+
+
+@pytest.fixture
+def sweep(finished, tmp_path):
+    """A finished run's folder nine times, as three strides with three seeds would leave it."""
+    for number in range(9):
+        folder = tmp_path / "sweep" / f"{number}"
+        shutil.copytree(finished[0] / "run", folder, ignore=shutil.ignore_patterns("figures", "checkpoint", "*.npz"))
+        stride, seed = 10 ** (number // 3), number % 3
+        rewritten(folder / "config.yaml", stride=stride, seed=seed)
+        (folder / ".hydra" / "overrides.yaml").write_text(f"[stride={stride}, seed={seed}]")
+        ratio = 1 / (5 - number // 3 + 0.1 * seed)
+        values = {"t2_ratio_to_data": ratio, "t2_ratio_to_data_low": 0.9 * ratio, "t2_ratio_to_data_high": 1.1 * ratio}
+        rewritten(folder / "metrics.json", verdict="too fast", **values)
+        text = (folder / "metrics.json").read_text()
+        (folder / "metrics.json").write_text(json.dumps(yaml.safe_load(text)))
+    return tmp_path
+
+
+def test_a_sweep_is_analysed_from_its_folders(mdlm, sweep):
+    ended = mdlm("study", "analyse", "sweep", cwd=sweep)
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith("9 finished, 0 undecided, 0 failed, 0 missing\n")
+    assert "stride 1 → 100: error / 1.6" in ended.out  # (5 / 3)
+    assert "C2, a longer saving interval (stride) helps: supported; tenfold stride" in ended.out
+    assert (sweep / "sweep" / "study" / "report.html").is_file()
+    assert mdlm("study", "analyse", "sweep", "response=ratio", "out=other", cwd=sweep).code == 0
+    assert "(stride) helps" not in (sweep / "other" / "report.html").read_text()
+    ended = mdlm("study", "analyse", "sweep", "response=speed", cwd=sweep)
+    assert ended.error.startswith("response (speed) needs the metric speed, which no run has; known are error, ratio")
