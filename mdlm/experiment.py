@@ -27,6 +27,7 @@ from mdlm.report.run_folder import check_writable, only_run_in, write_results
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
 from mdlm.store import Store
+from mdlm.study.settings import StudySettings
 from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
@@ -34,7 +35,7 @@ from mdlm.training.training import Fitted, Training, refuse_other
 from mdlm.trajectory import Dtraj, Split, split_pieces
 
 JUDGEMENT = (
-    *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
+    *("macrostates.", "sampling.", "kinetics.", "tracking.", "study.", "cache_dir", "training.device"),
     *("system.lag_time", "system.directory", "system.n_processes"),
 )
 """Settings that do not enter the trained model, so that changing them does not disown its checkpoint."""
@@ -100,6 +101,7 @@ class Experiment:
         validation_fraction: Held out to decide when to stop.
         test_fraction: Held out for prompts and the final likelihood.
         cache_dir: Where finished stages are kept.
+        study: The sweep it may be part of, which a run does not read.
     """
 
     system: System
@@ -119,6 +121,7 @@ class Experiment:
     validation_fraction: float
     test_fraction: float
     cache_dir: Path
+    study: StudySettings | None = None
 
     def check(self) -> None:
         """Raise `ValueError` for whatever can be known to fail before the first second of compute."""
@@ -171,12 +174,13 @@ class Experiment:
                     f"the {name}, {frames} tokens"
                 )
 
-    def run(self, directory: Path, config: Mapping[str, Any]) -> Outcome:
+    def run(self, directory: Path, config: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> Outcome:
         """Run everything and leave the results in ``directory``.
 
         Args:
             directory: The run's folder; one that holds an interrupted run of the same configuration goes on.
             config: The resolved configuration this experiment was built from, to be written down.
+            tags: What the run is to be found by, besides the versions of what made it.
         """
         self.check()
         parameters = flat(config)
@@ -184,7 +188,9 @@ class Experiment:
             stack.enter_context(only_run_in(directory))
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
-            tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, made_with()))
+            tracker = stack.enter_context(
+                self.tracking.run(directory, self.name, parameters, made_with() | dict(tags or {}))
+            )
             stages = self.stages()
             treated, lumping = stages.treated, stages.lumping
             strided = treated.map(lambda part: part.strided(self.stride, self.offsets))

@@ -51,6 +51,7 @@ ALLOWED = {
         "kinetics.compare",
         "kinetics.comparison",
         "kinetics.diagnosis",
+        "study.settings",
     },
     "report": BASIS | {"kinetics.comparison"},
     "export": BASIS

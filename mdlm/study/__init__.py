@@ -1,0 +1,1 @@
+"""Many runs as one study: cells of a factorial design, launched, watched, resumed and analysed."""
