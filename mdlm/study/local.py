@@ -152,6 +152,7 @@ class _Pool:
         self.selector.unregister(worker.process.stdout or sys.stdin)
         self.workers.remove(worker)
         code = worker.process.wait()
+        _close(worker.process)
         self._start(worker.environment)
         if worker.folder is None:
             return
@@ -187,7 +188,15 @@ class _Pool:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+            _close(worker.process)
         self.selector.close()
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with suppress(BrokenPipeError):
+                pipe.close()
 
 
 def _gpus() -> list[str]:
