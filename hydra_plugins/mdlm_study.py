@@ -16,7 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 
-class Design(BasicSweeper):
+class Design(BasicSweeper):  # type: ignore[misc]  # Hydra carries no types
     """Hydra's own grid of comma-separated values.
 
     A study's launcher composes and checks every cell itself, all before the first of them runs, so what Hydra does
@@ -33,7 +33,7 @@ class Design(BasicSweeper):
         return self.launcher.launch(cells, 0)
 
 
-class StudyLauncher(Launcher):
+class StudyLauncher(Launcher):  # type: ignore[misc]
     """Hands the cells of a sweep to `mdlm.cli_launch`."""
 
     def __init__(self, action: str, **settings: Any) -> None:  # noqa: ANN401

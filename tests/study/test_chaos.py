@@ -37,8 +37,8 @@ OF_THE_CLOCK = ("seconds", "per_second")
 def start(folder):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "mdlm", "train", "-m", *SWEEP]
-    log = (folder / "launcher.log").open("a")
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    with (folder / "launcher.log").open("a") as log:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
 
 def workers(launcher):
