@@ -7,9 +7,11 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 Location = tuple[int | str, ...]
@@ -62,17 +64,17 @@ def _find(target: str, trusted: Collection[str], path: str) -> type:
 
 def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa: ANN401
     """An instance of ``target``, or the first thing wrong with its values."""
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, with_config
+    from pydantic import PydanticUserError, ValidationError
 
     known = [field.name for field in dataclasses.fields(target) if field.init]
     for name in values:
         if name not in known:
             raise ConfigError(f"{_join(path, name)} is no option of {target.__name__}{suggestion(name, known)}")
-    for name, kind in get_type_hints(target).items():
+    for name, kind in _type_hints(target).items():
         if isinstance(values.get(name), bool) and kind in (int, float):  # Python would take it for 0 or 1
             raise ConfigError(f"{_join(path, name)} ({values[name]}) must be a number")
     try:
-        return TypeAdapter(with_config(ConfigDict(arbitrary_types_allowed=True))(target)).validate_python(values)
+        return _adapter(target).validate_python(values)
     except ValidationError as error:
         location, first = _clearest(error.errors(include_url=False), values)
         where = _join(path, *location)
@@ -82,7 +84,7 @@ def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa:
             raise ConfigError(f"{where} is missing") from None
         raise ConfigError(f"{where} ({first['input']!r}): {_lower_first(first['msg'])}") from None
     except TypeError:
-        for name, kind in get_type_hints(target).items():
+        for name, kind in _type_hints(target).items():
             if inspect.isabstract(kind) and isinstance(values.get(name), dict):
                 raise ConfigError(f"{_join(path, name, TARGET)} is missing") from None
         raise
@@ -90,6 +92,19 @@ def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa:
         raise ConfigError(
             f"{_join(path, TARGET)} ({target.__name__}) has fields that cannot be checked: {error}"
         ) from error
+
+
+@cache
+def _adapter(target: type) -> TypeAdapter[Any]:
+    """What checks values against a dataclass; making one takes longer than all its checks."""
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    return TypeAdapter(with_config(ConfigDict(arbitrary_types_allowed=True))(target))
+
+
+@cache
+def _type_hints(target: type) -> dict[str, Any]:
+    return get_type_hints(target)
 
 
 def _clearest(errors: Sequence[ErrorDetails], values: Mapping[str, Any]) -> tuple[Location, ErrorDetails]:

@@ -112,7 +112,7 @@ def _with_hydra(
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
-        fail(_in_one_line(error, overrides))
+        fail(in_one_line(error, overrides))
     if "--multirun" in options and _failed:
         fail(f"{len(_failed)} of the runs failed, see above; the others are finished")
     if _failed:
@@ -148,7 +148,7 @@ def _one(config: DictConfig, run: Callable[[Experiment, dict[str, Any]], None]) 
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
-        message = _in_one_line(error)
+        message = in_one_line(error)
         job = HydraConfig.get()
         if job.mode == RunMode.MULTIRUN:
             message = f"run {job.job.num} ({' '.join(job.overrides.task)}): {message}"
@@ -160,17 +160,24 @@ def _one(config: DictConfig, run: Callable[[Experiment, dict[str, Any]], None]) 
 
 def _built(config: DictConfig) -> tuple[Experiment, dict[str, Any]]:
     """The experiment a configuration describes, and the configuration in plain Python."""
-    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    found = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    from hydra.core.hydra_config import HydraConfig
+
+    trusted, _ = trusted_modules(HydraConfig.get())
+    from mdlm.build import build
+
+    return build(plain, trusted), plain
+
+
+def trusted_modules(hydra: DictConfig) -> tuple[set[str], tuple[str, ...]]:
+    """Top-level modules whose classes a configuration may name, and the user's folders, now importable, they are in."""
+    found = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
     theirs = [directory for directory in found if directory != conf_directory()]
     sys.path += [str(directory) for directory in theirs if str(directory) not in sys.path]
     user_modules = {file.stem for directory in theirs for file in directory.glob("*.py")}
-    from mdlm.build import build
-
-    return build(plain, trusted={"mdlm", *user_modules}), plain
+    return {"mdlm", *user_modules}, tuple(map(str, theirs))
 
 
 def ui(words: Sequence[str]) -> None:
@@ -202,7 +209,7 @@ def export(words: Sequence[str]) -> None:
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
-        fail(_in_one_line(error))
+        fail(in_one_line(error))
 
 
 def sample(words: Sequence[str]) -> None:
@@ -266,7 +273,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
 }
 
 
-def _in_one_line(error: Exception, overrides: Sequence[str] = ()) -> str:
+def in_one_line(error: Exception, overrides: Sequence[str] = ()) -> str:
     """What a user can mend in one line; of everything else the traceback comes first."""
     message = _users_fault(error, overrides)
     if message is not None:

@@ -29,6 +29,7 @@ from mdlm.report.run_folder import check_writable, only_run_in, write_chains, wr
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
 from mdlm.store import Store
+from mdlm.study.settings import StudySettings
 from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
@@ -40,7 +41,7 @@ from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
 
 JUDGEMENT = (
     "baselines.",
-    *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
+    *("macrostates.", "sampling.", "kinetics.", "tracking.", "study.", "cache_dir", "training.device"),
     *("training.micro_batch_size", "training.checkpoint_minutes"),
     *("system.lag_time", "system.directory", "system.n_processes"),
 )
@@ -77,6 +78,7 @@ class Experiment:
         validation_fraction: Held out to decide when to stop.
         test_fraction: Held out for prompts and the final likelihood.
         cache_dir: Where finished stages are kept.
+        study: The sweep it may be part of, which a run does not read.
     """
 
     system: System
@@ -97,6 +99,7 @@ class Experiment:
     validation_fraction: float
     test_fraction: float
     cache_dir: Path
+    study: StudySettings | None = None
 
     def check(self) -> None:
         """Raise `ValueError` for whatever can be known to fail before the first second of compute."""
@@ -149,12 +152,13 @@ class Experiment:
                     f"the {name}, {frames} tokens"
                 )
 
-    def run(self, directory: Path, config: Mapping[str, Any]) -> Outcome:
+    def run(self, directory: Path, config: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> Outcome:
         """Run everything and leave the results in ``directory``.
 
         Args:
             directory: The run's folder; one that holds an interrupted run of the same configuration goes on.
             config: The resolved configuration this experiment was built from, to be written down.
+            tags: What the run is to be found by, besides the versions of what made it.
         """
         self.check()
         parameters = flat(config)
@@ -162,7 +166,9 @@ class Experiment:
             stack.enter_context(only_run_in(directory))
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
-            tracker = stack.enter_context(self.tracking.run(directory, self.name, parameters, made_with()))
+            tracker = stack.enter_context(
+                self.tracking.run(directory, self.name, parameters, made_with() | dict(tags or {}))
+            )
             stages = self.stages()
             treated = stages.treated
             offsets = "all" if self.offsets == "interleaved" else self.offsets

@@ -11,6 +11,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +45,7 @@ def part_identity(part: Any) -> dict[str, Any]:  # noqa: ANN401
     return {
         "class": f"{type(part).__module__}.{type(part).__qualname__}",
         "fields": {name: _plain(value) for name, value in own.items()},
-        "code": code_version(type(part)),
+        "code": code_version(part.__class__),
     }
 
 
@@ -64,6 +65,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     raise TypeError(f"a {type(value).__name__} cannot be part of a result's name; give it as numbers or text")
 
 
+@cache
 def code_version(part: type) -> str:
     """A hash of the code behind a part: its class, its bases, and what they import from the same package.
 

@@ -39,6 +39,27 @@ def part_of(progress: Progress, before: float, whole: float) -> Progress:
     return report
 
 
+class Report(Protocol):
+    """What takes the progress of all bars, in place of a terminal."""
+
+    def __call__(self, description: str, done: float, total: float, note: str) -> None:
+        """Take one report; ``description`` is that of its bar."""
+
+
+_report: Report | None = None
+
+
+@contextmanager
+def reported_to(report: Report) -> Iterator[None]:
+    """Send every progress to ``report`` instead of showing it, in this process, until the context ends."""
+    global _report
+    before, _report = _report, report
+    try:
+        yield
+    finally:
+        _report = before
+
+
 @contextmanager
 def bar(description: str) -> Iterator[Progress]:
     """Show a progress bar on stderr; where stderr is no terminal (a batch job), a line now and then.
@@ -49,6 +70,10 @@ def bar(description: str) -> Iterator[Progress]:
     Yields:
         The callback to hand to the computation.
     """
+    report_all = _report
+    if report_all is not None:
+        yield lambda done, total, note="": report_all(description, done, total, note)
+        return
     if not sys.stderr.isatty():
         yield _Lines(description)
         return

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 RUN_ID_FILE = "mlflow_run_id"
+FOLDER_TAG = "run_folder"
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 LONGEST_PARAMETER = 6000  # characters the store takes
 
@@ -188,16 +189,17 @@ class MLflow(Tracking):
         from mlflow.exceptions import MlflowException
 
         remembered = directory / RUN_ID_FILE
+        folder = str(directory.resolve())
         logged = {_allowed(name): _shown(value)[:LONGEST_PARAMETER] for name, value in parameters.items()}
-        run_id = _unfinished(client, remembered, logged)
+        run_id = _unfinished(client, experiment_id, remembered, folder, logged)
         if run_id is None:
-            run_id = client.create_run(experiment_id, run_name=name).info.run_id
-            remembered.write_text(run_id)
+            run_id = client.create_run(experiment_id, run_name=name, tags={FOLDER_TAG: folder}).info.run_id
         else:
             client.update_run(run_id, status="RUNNING")
+        remembered.write_text(run_id)
         _log_parameters(client, run_id, logged)
         tracker = _MLflowTracker(client, run_id)
-        tracker.tags({**tags, "run_folder": str(directory.resolve())})
+        tracker.tags(tags)
         try:
             yield tracker
         except MlflowException as error:  # a store that is gone cannot be told
@@ -254,19 +256,29 @@ class _MLflowTracker(Tracker):
                 self.client.log_artifact(self.run_id, str(path))
 
 
-def _unfinished(client: MlflowClient, remembered: Path, parameters: Mapping[str, str]) -> str | None:
-    """The MLflow run a run folder belongs to; None where there is none, or its parameters are not these."""
+def _unfinished(
+    client: MlflowClient, experiment_id: str, remembered: Path, folder: str, parameters: Mapping[str, str]
+) -> str | None:
+    """The MLflow run a run folder belongs to; None where there is none, or its parameters are not these.
+
+    A process that was killed between making the run and noting its name is found by the folder the run is tagged with.
+    """
     from mlflow.exceptions import MlflowException
 
-    if not remembered.exists():
-        return None
-    run_id = remembered.read_text().strip()
     try:
-        run = client.get_run(run_id)
+        if remembered.exists():
+            run = client.get_run(remembered.read_text().strip())
+        else:
+            quoted = folder.replace("'", "\\'")
+            found = client.search_runs([experiment_id], f"tags.{FOLDER_TAG} = '{quoted}'", max_results=1)
+            if not found:
+                return None
+            run = found[0]
     except MlflowException:  # the store is another one, or the run is gone
         return None
     same = all(parameters.get(name) == value for name, value in run.data.params.items())
-    return run_id if same and run.info.lifecycle_stage == "active" else None
+    unfinished = remembered.exists() or run.info.status == "RUNNING"
+    return str(run.info.run_id) if same and unfinished and run.info.lifecycle_stage == "active" else None
 
 
 def _log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """`mdlm` as its users call it: in this process where that is the same, in one of its own where it is not."""
 
 import contextlib
+import inspect
 import io
 import logging
 import os
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from mdlm.cli import main
+from mdlm.fingerprint import code_version
 
 collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
 
@@ -46,6 +48,23 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def edited(monkeypatch):
+    """Makes a module look as if a line had been added to it."""
+    original = inspect.getsource
+
+    def edit(name):
+        def getsource(module):
+            return original(module) + ("\nADDED = 1\n" if module.__name__ == name else "")
+
+        monkeypatch.setattr(inspect, "getsource", getsource)
+        code_version.cache_clear()
+
+    yield edit
+    monkeypatch.undo()
+    code_version.cache_clear()
 
 
 @dataclass(frozen=True)

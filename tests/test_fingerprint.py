@@ -73,20 +73,6 @@ def version(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def edited(monkeypatch):
-    """Makes a module look as if a line had been added to it."""
-    original = inspect.getsource
-
-    def edit(name):
-        def getsource(module):
-            return original(module) + ("\nADDED = 1\n" if module.__name__ == name else "")
-
-        monkeypatch.setattr(inspect, "getsource", getsource)
-
-    return edit
-
-
-@pytest.fixture
 def read(monkeypatch):
     """Names of the modules whose source was read."""
     names, original = [], inspect.getsource
@@ -96,6 +82,7 @@ def read(monkeypatch):
         return original(module)
 
     monkeypatch.setattr(inspect, "getsource", getsource)
+    code_version.cache_clear()
     return names
 
 

@@ -63,9 +63,10 @@ ALLOWED = {
         "sampling.sampling",
         "kinetics.compare",
         "kinetics.judge",
+        "study.settings",
     },
     "report": BASIS | {"kinetics.comparison", "baselines.judgement"},
-    "study": BASIS | {"build", "report.run_folder", "report.style"},
+    "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     "export": BASIS
     | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
     | {"model.base", "sampling.sampling", "tokens.base", "training.training"}

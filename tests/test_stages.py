@@ -1,4 +1,3 @@
-import inspect
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -141,20 +140,6 @@ def read(monkeypatch):
 
     monkeypatch.setattr(Store, "_checked", checked)
     return found
-
-
-@pytest.fixture
-def edited(monkeypatch):
-    """Makes a module look as if a line had been added to it."""
-    original = inspect.getsource
-
-    def edit(name):
-        def getsource(module):
-            return original(module) + ("\nADDED = 1\n" if module.__name__ == name else "")
-
-        monkeypatch.setattr(inspect, "getsource", getsource)
-
-    return edit
 
 
 def everything(stages):

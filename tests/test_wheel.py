@@ -52,8 +52,10 @@ def test_the_wheel_holds_every_configuration_file_and_no_test(wheel):
     for file in conf.rglob("*.yaml"):
         assert f"mdlm/conf/{file.relative_to(conf)}" in names
     assert "mdlm/py.typed" in names
+    assert "hydra_plugins/mdlm_study.py" in names  # where Hydra looks for launchers
+    assert "hydra_plugins/__init__.py" not in names  # it is shared with other packages
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"mdlm"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"mdlm", "hydra_plugins"}
     assert [name for name in names if "test" in Path(name).name] == []
 
 

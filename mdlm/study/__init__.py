@@ -1,1 +1,1 @@
-"""Many runs of one design: which choice decides whether the slow timescales survive."""
+"""Many runs as one study: cells of a factorial design, launched, watched, resumed and analysed."""

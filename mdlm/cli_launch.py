@@ -1,0 +1,106 @@
+"""From a design to its results: check every cell, say what is skipped and why, run what is not done yet."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mdlm.cli_compose import Composer
+from mdlm.study.cells import Cell, cells, fraction
+from mdlm.study.folder import FAILED, Task
+from mdlm.study.settings import StudySettings
+from mdlm.study.study import Study
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+    from omegaconf import DictConfig
+
+
+def launch(
+    loader: ConfigLoader,
+    master: DictConfig,
+    overrides: Sequence[Sequence[str]],
+    action: str,
+    settings: Mapping[str, Any],
+) -> None:
+    """Compose a study and do what the launcher's ``action`` says.
+
+    Args:
+        loader: Hydra's.
+        master: The configuration of the sweep itself.
+        overrides: Those of every cell.
+        action: ``run``, ``plan`` or ``status``.
+        settings: Of the launcher: under ``pool`` what runs the cells.
+    """
+    from mdlm.build import build
+    from mdlm.cli import trusted_modules
+
+    trusted, paths = trusted_modules(master.hydra)
+    study = _study(loader, master, overrides, trusted)
+    if action == "run":
+        _run(study, build(dict(settings), trusted, "hydra.launcher")["pool"], trusted, paths)
+    else:
+        from mdlm.study.table import show_plan, show_status
+
+        {"plan": show_plan, "status": show_status}[action](study)
+
+
+def _study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], trusted: set[str]) -> Study:
+    from omegaconf import OmegaConf
+
+    from mdlm.build import build
+    from mdlm.progress import bar
+
+    plain: Any = OmegaConf.to_container(master.study, resolve=True)
+    settings: StudySettings = build(plain, trusted, "study")
+    kept = fraction(overrides, settings.fraction) if settings.fraction > 1 else list(overrides)
+    composed = []
+    with bar("checking cells") as progress:
+        for cell in cells(Composer(loader, master), kept, trusted):
+            composed.append(cell)
+            progress(len(composed), len(kept))
+    directory = Path("outputs") / "study" / settings.name
+    return Study(directory, settings, tuple(composed), len(overrides))
+
+
+def _run(study: Study, pool: Any, trusted: set[str], paths: tuple[str, ...]) -> None:  # noqa: ANN401
+    """Run what is not done, and end with an error where a cell failed."""
+    from mdlm.study.table import Board, say_skipped
+
+    if not study.valid:
+        raise ValueError(f"no cell of the design can be run: {study.problems().most_common(1)[0][0]}")
+    say_skipped(study)
+    states = study.states()
+    to_do = study.to_do(states)
+    for cell in study.valid:
+        Task.of(cell, study.settings.name, trusted, paths).write(study.folder(cell))
+    study.write_design()
+    if to_do:
+        _first_connection(to_do[0], trusted)
+        for cell in to_do:
+            (study.folder(cell) / FAILED).unlink(missing_ok=True)
+        with Board(study, states) as board:
+            pool.run([study.folder(cell) for cell in to_do], study.settings.keep_going, board.ended, board.watch)
+    states = study.states()
+    counted = Counter(found.name for found in states.values())
+    print(f"{study.settings.name}: " + ", ".join(f"{number} {name}" for name, number in counted.items()))
+    print(f"Results: {study.directory}\nNext: mdlm study analyse {study.directory}")
+    failed = [(cell, states[cell.identity]) for cell in study.valid if states[cell.identity].name == "failed"]
+    for cell, found in failed:
+        print(f"mdlm: error: cell {cell.number} ({' '.join(cell.overrides)}): {found.note}", file=sys.stderr)
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(states)} cells failed, see above; study.retry=failed runs them again")
+
+
+def _first_connection(cell: Cell, trusted: set[str]) -> None:
+    """Make the tracking store before several processes race for it."""
+    from mdlm.build import build
+    from mdlm.tracking import MLflow
+
+    tracking = build(cell.config["tracking"], trusted, "tracking")
+    if isinstance(tracking, MLflow):
+        tracking.check()
+        tracking.open()
