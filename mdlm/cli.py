@@ -221,7 +221,7 @@ def sample(words: Sequence[str]) -> None:
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
-        fail(_in_one_line(error))
+        fail(in_one_line(error))
 
 
 def study(words: Sequence[str]) -> None:
@@ -233,7 +233,7 @@ def study(words: Sequence[str]) -> None:
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
-        fail(_in_one_line(error))
+        fail(in_one_line(error))
 
 
 def fetch(words: Sequence[str]) -> None:

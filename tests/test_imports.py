@@ -69,7 +69,7 @@ ALLOWED = {
     "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     "export": BASIS
     | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
-    | {"model.base", "sampling.sampling", "tokens.base", "training.training"}
+    | {"model.base", "sampling.sampling", "tokens.base", "training.fitted", "training.training"}
     | {"partition.labels", "partition.metrics", "kinetics.estimate", "kinetics.events"}
     | {"report.partition_figures", "report.run_folder", "report.style"},
 }
