@@ -197,8 +197,26 @@ def export(words: Sequence[str]) -> None:
     """Write a sampled chain as a movie of training frames."""
     from mdlm import cli_export
 
+    _told_in_one_line(cli_export.run, words)
+
+
+def evaluate(words: Sequence[str]) -> None:
+    """Judge a finished run anew, or any state sequences."""
+    from mdlm import cli_evaluate
+
+    _told_in_one_line(cli_evaluate.run, words)
+
+
+def report(words: Sequence[str]) -> None:
+    """Open the report of a finished run."""
+    from mdlm import cli_report
+
+    _told_in_one_line(cli_report.run, words)
+
+
+def _told_in_one_line(run: Callable[[Sequence[str]], None], words: Sequence[str]) -> None:
     try:
-        cli_export.run(words)
+        run(words)
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
@@ -232,6 +250,8 @@ def completion(words: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "simulate": simulate,
+    "evaluate": evaluate,
+    "report": report,
     "export": export,
     "ui": ui,
     "cache": cache,

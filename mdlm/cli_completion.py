@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mdlm.cache import STAGES
+from mdlm.cli_evaluate import FIELDS as EVALUATE_FIELDS
 from mdlm.cli_export import FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 from mdlm.data import SOURCES
@@ -58,6 +59,10 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = _overrides(typed, conf)
     elif words[0] == "export":
         found = _export(typed)
+    elif words[0] == "evaluate":
+        found = _evaluate(typed, conf)
+    elif words[0] == "report":
+        found = ["run=", "cache_dir=", "--config-dir", "--no-browser"]
     elif words[0] == "cache":
         found = _cache(words[1:-1])
     elif words[0] == "fetch":
@@ -72,6 +77,17 @@ def _export(typed: str) -> list[str]:
     if typed.startswith("draw="):
         return ["draw=nearest", "draw=random"]
     return [*(f"{name}=" for name in FIELDS), "--config-dir"]
+
+
+def _evaluate(typed: str, conf: Path) -> list[str]:
+    """Fields of `mdlm evaluate`; after some their values, after ``kinetics.`` its fields."""
+    values = {"macrostates": ("own", "pcca"), "tracking": ("none", "mlflow")}
+    name, equals, _ = typed.partition("=")
+    if equals:
+        return [f"{name}={value}" for value in values.get(name, ())]
+    if typed.startswith("kinetics."):
+        return _overrides(typed, conf)
+    return [*(f"{field}=" for field in EVALUATE_FIELDS), "kinetics.", "--config-dir"]
 
 
 def _cache(before: Sequence[str]) -> list[str]:

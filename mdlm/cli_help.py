@@ -31,6 +31,8 @@ Usage: mdlm COMMAND [ARGUMENTS]
 Commands:
   train        train a model, sample it, and judge its kinetics (try: mdlm train)
   simulate     only make a system's trajectories and keep them for later runs
+  evaluate     judge a finished run anew, or any state sequences, without training
+  report       open a run's report: verdict, table, figures, how to reproduce it
   export       write a sampled chain as a movie of training frames
   ui           open the table of all runs in MLflow
   cache        list or delete the finished stages that later runs would use again

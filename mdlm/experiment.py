@@ -23,7 +23,7 @@ from mdlm.outcome import Outcome, TrainingCurve, learned
 from mdlm.partition.base import Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
-from mdlm.report.run_folder import check_writable, only_run_in, write_chains, write_results
+from mdlm.report.run_folder import check_writable, only_run_in, trained_by, write_chains, write_results
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
 from mdlm.store import Store
@@ -164,9 +164,9 @@ class Experiment:
             costs = _of_tokens(tokeniser, tokens, sampled) | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
             curve = TrainingCurve(tuple(fitted.history), fitted.best_epoch, fitted.batching)
             learning = learned(stages, evaluation.sequences, self.kinetics.lag_time, curve, costs)
-            outcome = Outcome(directory, evaluation, learning)
+            outcome = Outcome(directory, evaluation, config, trained_by(directory), learning)
             write_chains(directory, evaluation.sequences, tokeniser, sampled)
-            files = write_results(outcome, config)
+            files = write_results(outcome)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(outcome.metrics)
             tracker.tags({"verdict": evaluation.verdict, "batching": fitted.batching})

@@ -30,7 +30,19 @@ def complete(line, cwd):
     [
         (
             "mdlm ",
-            ["train", "simulate", "export", "ui", "cache", "fetch", "completion", "--help", "--version"],
+            [
+                "train",
+                "simulate",
+                "evaluate",
+                "report",
+                "export",
+                "ui",
+                "cache",
+                "fetch",
+                "completion",
+                "--help",
+                "--version",
+            ],
         ),
         ("mdlm tr", ["train"]),
         ("mdlm completion ", ["bash", "zsh", "fish"]),
