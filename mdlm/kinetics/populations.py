@@ -30,3 +30,29 @@ def total_variation_distance(first: FloatArray, second: FloatArray) -> float:
         0.25
     """
     return float(0.5 * np.abs(first - second).sum())
+
+
+def kullback_leibler_divergence(first: FloatArray, second: FloatArray) -> float:
+    r"""Kullback-Leibler divergence :math:`D(p \| q) = \sum_i p_i \ln (p_i / q_i)`, in nats.
+
+    With the data as ``first`` and the sample as ``second`` it is what describing the data by the sample's populations
+    costs: infinite where the sample lacks a state that the data have, while states that only the sample visits cost
+    nothing but their share. Nothing is added to zeros; the sum runs over the states with :math:`p_i > 0`.
+
+    Args:
+        first: p, shape ``(n_states,)``, sums to one.
+        second: q, same shape.
+
+    Returns:
+        At least zero; NaN where either is unknown.
+
+    Source: Cover & Thomas, Elements of Information Theory, section 2.3.
+
+    Example:
+        >>> p, q = np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5])
+        >>> round(kullback_leibler_divergence(p, q), 6), kullback_leibler_divergence(q, p)
+        (0.693147, inf)
+    """
+    from scipy.special import rel_entr
+
+    return float(rel_entr(first, second).sum())
