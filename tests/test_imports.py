@@ -41,7 +41,14 @@ ALLOWED = {
     | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
     | {"recrossing.effect", "recrossing.keep"},
     "evaluation": BASIS
-    | {"kinetics.compare", "kinetics.comparison", "kinetics.judge", "macrostates.base", "system.base"},
+    | {
+        "kinetics.compare",
+        "kinetics.comparison",
+        "kinetics.details",
+        "kinetics.judge",
+        "macrostates.base",
+        "system.base",
+    },
     "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
     "experiment": BASIS
     | {"", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking", "report.run_folder"}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mdlm.kinetics.details import Details
     from mdlm.kinetics.dwell import DwellTimes
 
+N_COLUMNS = 3  # of panels
 N_PANELS = 6  # macrostates with a panel of their own, the most populated ones
 N_POINTS = 300  # of a survival curve
 FAINTEST = 1e-3  # a survival below one in a thousand is a handful of visits
@@ -80,10 +81,10 @@ def draw_chapman_kolmogorov(figure: Figure, details: Details, names: Sequence[st
     shown = most_populated(details)
     for axes, state in zip(_panels(figure, len(shown)), shown, strict=True):
         for test, colour, marker, label in tests:
-            row = [] if test is None else np.flatnonzero(test.active == state)
-            if test is None or not len(row):
+            if test is None or state not in test.active:
                 continue
-            own = (slice(None), row[0], row[0])
+            row = test.active.tolist().index(state)
+            own = (slice(None), row, row)
             axes.plot(test.times, test.predicted[own], color=colour, linewidth=1, label=f"{label}, predicted")
             axes.errorbar(
                 test.times,
@@ -134,11 +135,11 @@ def draw_drift(figure: Figure, details: Details, names: Sequence[str], labels: t
 def most_populated(details: Details) -> IntArray:
     """The macrostates of the data that are shown, most populated first."""
     order = np.argsort(-details.data.populations, kind="stable")[:N_PANELS]
-    return order[details.data.populations[order] > 0]
+    return np.asarray(order[details.data.populations[order] > 0])
 
 
 def _panels(figure: Figure, n_panels: int) -> list[Axes]:
-    n_columns = min(3, n_panels)
+    n_columns = min(N_COLUMNS, n_panels)
     grid = figure.subplots(-(-n_panels // n_columns), n_columns, squeeze=False, sharey=True)
     for unused in grid.flat[n_panels:]:
         unused.remove()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlm.report.comparison_figures import draw_mfpt, draw_populations, draw_timescales
+from mdlm.report.details_figures import (
+    N_COLUMNS,
+    draw_autocorrelation,
+    draw_chapman_kolmogorov,
+    draw_drift,
+    draw_dwell,
+    most_populated,
+)
 from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
 from mdlm.report.run_folder import write_atomically
 from mdlm.report.sequence_figures import draw_surfaces, draw_traces
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mdlm.evaluation import Evaluation
+    from mdlm.kinetics.details import Details
     from mdlm.outcome import Learning, Outcome, TrainingCurve
 
 Drawing = tuple[Callable[["Figure"], None], tuple[float, float]]
@@ -58,9 +67,27 @@ def _of_evaluation(evaluation: Evaluation, labels: tuple[str, str]) -> dict[str,
         "traces": (lambda figure: draw_traces(figure, *both, names, labels), (7.2, 3.6)),
         "populations": (lambda figure: draw_populations(figure, c, names, labels), (5.2, 3.8)),
     }
+    drawings |= _of_details(evaluation.details, names, labels)
     if len(c.set_names) > 1:
         drawings["mfpt"] = (lambda figure: draw_mfpt(figure, c, labels), (9.0, 3.0))
     return drawings
+
+
+def _of_details(details: Details, names: Sequence[str], labels: tuple[str, str]) -> dict[str, Drawing]:
+    """Empty for alphabets that are too large for a curve of each state."""
+    if not details.data.dwells:
+        return {}
+    n_rows = -(-len(most_populated(details)) // N_COLUMNS)
+    size = (7.2, 0.4 + 2.2 * n_rows)
+    drawn = {
+        "dwell": (draw_dwell, size),
+        "autocorrelation": (draw_autocorrelation, size),
+        "chapman_kolmogorov": (draw_chapman_kolmogorov, size),
+        "drift": (draw_drift, (5.2, 4.0)),
+    }
+    return {
+        name: (partial(draw, details=details, names=names, labels=labels), size) for name, (draw, size) in drawn.items()
+    }
 
 
 def _of_learning(learning: Learning, evaluation: Evaluation) -> dict[str, Drawing]:
