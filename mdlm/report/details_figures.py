@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mdlm.kinetics.details import Details
     from mdlm.kinetics.dwell import DwellTimes
 
-N_COLUMNS = 3  # of panels
 N_PANELS = 6  # macrostates with a panel of their own, the most populated ones
 N_POINTS = 300  # of a survival curve
 FAINTEST = 1e-3  # a survival below one in a thousand is a handful of visits
@@ -138,9 +137,19 @@ def most_populated(details: Details) -> IntArray:
     return np.asarray(order[details.data.populations[order] > 0])
 
 
+def grid_of(n_panels: int) -> tuple[int, int]:
+    """Rows and columns of so many panels.
+
+    Example:
+        >>> [grid_of(n) for n in (1, 2, 3, 4, 5, 6)]
+        [(1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (2, 3)]
+    """
+    n_columns = 2 if n_panels in (2, 4) else min(3, n_panels)
+    return -(-n_panels // n_columns), n_columns
+
+
 def _panels(figure: Figure, n_panels: int) -> list[Axes]:
-    n_columns = min(N_COLUMNS, n_panels)
-    grid = figure.subplots(-(-n_panels // n_columns), n_columns, squeeze=False, sharey=True)
+    grid = figure.subplots(*grid_of(n_panels), squeeze=False, sharey=True)
     for unused in grid.flat[n_panels:]:
         unused.remove()
     return list(grid.flat[:n_panels])

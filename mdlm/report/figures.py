@@ -11,11 +11,11 @@ import numpy as np
 
 from mdlm.report.comparison_figures import draw_mfpt, draw_populations, draw_timescales
 from mdlm.report.details_figures import (
-    N_COLUMNS,
     draw_autocorrelation,
     draw_chapman_kolmogorov,
     draw_drift,
     draw_dwell,
+    grid_of,
     most_populated,
 )
 from mdlm.report.partition_figures import draw_diagnosis, draw_landscape
@@ -46,6 +46,8 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
         for name, (draw, size) in drawings.items():
             figure = Figure(figsize=size)  # without pyplot: no window system, nothing kept open
             draw(figure)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not for every file again
             for suffix in ("png", "svg"):
                 # No date in the file, so that the same numbers give the same bytes.
                 write = partial(figure.savefig, metadata={"Date": None} if suffix == "svg" else None)
@@ -77,7 +79,7 @@ def _of_details(details: Details, names: Sequence[str], labels: tuple[str, str])
     """Empty for alphabets that are too large for a curve of each state."""
     if not details.data.dwells:
         return {}
-    n_rows = -(-len(most_populated(details)) // N_COLUMNS)
+    n_rows, _ = grid_of(len(most_populated(details)))
     size = (7.2, 0.4 + 2.2 * n_rows)
     drawn = {
         "dwell": (draw_dwell, size),

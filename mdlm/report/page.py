@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mdlm.outcome import Outcome
 
 TEMPLATE = "page.html"
+WIDE = ("traces", "mfpt", "surfaces", "dwell", "autocorrelation", "chapman_kolmogorov", "partition")  # of many panels
 LARGEST_VECTOR = 400_000  # bytes; a larger figure goes into the page as a bitmap
 
 
@@ -105,7 +106,14 @@ def _figures(outcome: Outcome) -> list[dict[str, str]]:
         bitmap, vector = directory / f"{name}.png", directory / f"{name}.svg"
         if bitmap.is_file():
             small = vector.is_file() and vector.stat().st_size <= LARGEST_VECTOR
-            found.append({"title": title, "caption": caption, "source": _inlined(vector if small else bitmap)})
+            found.append(
+                {
+                    "title": title,
+                    "caption": caption,
+                    "source": _inlined(vector if small else bitmap),
+                    "width": "wide" if name in WIDE else "",
+                }
+            )
     return found
 
 

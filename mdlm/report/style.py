@@ -50,7 +50,7 @@ def _brief(name: str) -> str:
         ('1', '3', 'folded')
     """
     words = name.partition(" (")[0].split()
-    return words[-1] if words[:-1] in (["state"], ["macrostate"]) else name[:16]
+    return words[-1] if words[:-1] in (["state"], ["macrostate"]) else name.partition(" (")[0][:16]
 
 
 def short(value: float) -> str:

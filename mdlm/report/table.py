@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH = 110
 FROM_A_MODEL = ("all MD", "training data", "Markov chain", "model")
-FROM_ELSEWHERE = ("reference", "its training part", "Markov chain", "sampled")  # headings where no model is known
+FROM_ELSEWHERE = ("reference", "training part", "Markov chain", "sampled")  # headings where no model is known
 IMPOSSIBLE = "zero, since held-out data hold a jump that the model rules out"
 
 
