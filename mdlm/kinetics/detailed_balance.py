@@ -86,7 +86,8 @@ def detailed_balance(pieces: Sequence[IntArray], n_states: int, lag: int, seed: 
 
     Of a reversible process every piece is as likely as the same piece backwards, whatever its memory. So turning
     pieces (blocks of long ones) round at random gives what chance shows; neither independent counts nor a Markov
-    chain is assumed. Cutting into blocks leaves small one-way flows at their ends, which only adds to chance.
+    chain is assumed. A strong violation widens what the reversals show, too, to about itself over the root of the
+    number of pieces, so judge by the p value or the 95 % point.
 
     Args:
         pieces: State sequences, each of shape ``(n_frames,)``.

@@ -168,7 +168,6 @@ def details(
     copied = memorisation(data.strided(stride).pieces, sampled.pieces, data.n_states, seed, held)
     progress(N_STEPS, N_STEPS, "memorisation")
     times = [(sequence.n_changes, sequence.duration) for sequence in (of_sample, of_data)]
-    has_paths = of_sample.paths is not None and of_data.paths is not None
     return Details(
         time_unit=data.time_unit,
         lag_time=lag_time,
@@ -179,9 +178,62 @@ def details(
         sampled=of_sample,
         free_energy_errors=free_energy_errors(of_sample.populations, of_data.populations),
         dwell_distances=tuple(map(dwell_distance, of_sample.dwells, of_data.dwells)),
-        transition_ratio=rate_ratio(*times[0], times[1][0], times[1][1] / stride, CONFIDENCE),
+        transition_ratio=rate_ratio(*times[0], *times[1], CONFIDENCE),
         unseen=unseen_transitions(of_sample.transitions, of_data.transitions),
-        pathway_distance=pathway_distance(of_sample.paths, of_data.paths) if has_paths else math.nan,
+        pathway_distance=pathway_distance(of_sample.paths, of_data.paths),
         memorisation=copied,
         notes=_notes({"data": of_data, "sampled": of_sample}, plan),
     )
+
+
+def _check(data: Dtraj, other: Dtraj, name: str) -> None:
+    """Raise `ValueError` where the two cannot be compared."""
+    for field in ("n_states", "time_unit"):
+        given, wanted = getattr(other, field), getattr(data, field)
+        if given != wanted:
+            raise ValueError(f"{field} of {name} ({given}) must be that of the data, {wanted}")
+    for sequence in (data, other):
+        sequence.check()
+
+
+def _path_ends(sides: SlowSides) -> tuple[int, int] | None:
+    """The most populated state on each side."""
+    if not sides.exist:
+        return None
+    first, second = (int(np.where(sides.codes == side, sides.weight, -1).argmax()) for side in (0, 1))
+    return first, second
+
+
+def _notes(sequences: Mapping[str, SequenceDetails], plan: Plan) -> tuple[str, ...]:
+    """Say what is missing or rests on little."""
+    found: list[str] = []
+    if not plan.per_state:
+        found.append(f"more than {PER_STATE_UP_TO} macrostates: no dwell times, autocorrelations or drift of t2")
+    if plan.path_ends is None:
+        found.append("the data have no slow process with two sides: no transition paths")
+    for name, sequence in sequences.items():
+        if np.isnan(sequence.populations).any():
+            found.append(f"{name}: no frames, so nothing can be estimated")
+            continue
+        missing = np.flatnonzero(sequence.populations == 0)
+        if len(missing):
+            found.append(f"{name}: never visits {_named('state', missing.tolist())}")
+        if np.isnan(sequence.passage.times).any():
+            found.append(f"{name}: some first passages were never seen, their times are missing")
+        cut = float(np.nan_to_num(sequence.passage.cut_share).max(initial=0))
+        if cut > CUT_SHARE:
+            found.append(f"{name}: up to {cut:.0%} of the waits for a first passage are cut off by the end of a piece")
+        for way, paths in (("there", sequence.paths), ("back", sequence.paths_back)):
+            if paths is not None and not paths.n_paths:
+                found.append(f"{name}: no transition path {way} between states {plan.path_ends}")
+        orders = [entropy.order for entropy in sequence.entropies if entropy.undersampled]
+        if orders:
+            found.append(f"{name}: too few tokens for the plug-in entropy of {_named('order', orders)}")
+    return tuple(found)
+
+
+def _named(kind: str, numbers: list[int]) -> str:
+    """Name a few, count many."""
+    if len(numbers) > 6:
+        return f"{len(numbers)} {kind}s"
+    return (f"{kind} " if len(numbers) == 1 else f"{kind}s ") + ", ".join(map(str, numbers))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdlm.kinetics.bootstrap import percentile_interval, resample_weights, timescale_samples
+from mdlm.kinetics.bootstrap import MIN_BLOCKS, percentile_interval, resample_weights, timescale_samples
 from mdlm.kinetics.counts import piece_count_matrices
 from mdlm.kinetics.estimate import model_timescales
 from mdlm.kinetics.events import SlowSides
@@ -117,6 +117,8 @@ def _t2(part: Sequence[IntArray], lag: int, lag_time: float, sides: SlowSides, r
     rows = piece_count_matrices(part, n_states, lag)
     transition = reversible_transition_matrix(rows.sum(axis=0).reshape(n_states, n_states))
     value = model_timescales(transition, lag_time, 1, sides)
+    if len(part) < MIN_BLOCKS:
+        return np.array([value[0], np.nan, np.nan])
     samples = timescale_samples(rows, resample_weights(len(part), N_RESAMPLES, rng), lag_time, 1, sides)
     return np.concatenate([value, *percentile_interval(samples, CONFIDENCE)])
 

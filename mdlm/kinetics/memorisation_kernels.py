@@ -8,16 +8,22 @@ from numpy.typing import NDArray
 
 from mdlm.trajectory import FloatArray, IntArray
 
-Automaton = tuple[IntArray, IntArray, IntArray, IntArray, IntArray]
-"""Length and suffix link of each node; key and target of each edge; hash table from keys to edges."""
+Automaton = tuple[IntArray, IntArray, IntArray]
+"""Length and suffix link of each node; hash table of edges, each its key (node and symbol) and the node it leads to."""
+
+
+@njit(nogil=True, cache=True)
+def _first_place(key: int | np.int64, mask: int) -> np.int64:
+    """Where to begin to look for a key."""
+    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64((mixed ^ (mixed >> np.uint64(29))) & np.uint64(mask))
 
 
 @njit(nogil=True, cache=True)
 def _slot(key: int | np.int64, edge_key: IntArray, table: IntArray) -> np.int64:
     """Place of a key in the table: where it is, or the free place where it belongs."""
     mask = len(table) - 1
-    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    place = np.int64((mixed ^ (mixed >> np.uint64(29))) & np.uint64(mask))
+    place = _first_place(key, mask)
     while table[place] >= 0 and edge_key[table[place]] != key:
         place = (place + 1) & mask
     return place
@@ -86,7 +92,32 @@ def build(text: IntArray, n_symbols: int) -> Automaton:
             target[edge] = clone
             node = link[node]
         link[found] = link[current] = clone
-    return length[:n_nodes].copy(), link[:n_nodes].copy(), edge_key[:n_edges].copy(), target[:n_edges].copy(), table
+    return length[:n_nodes].copy(), link[:n_nodes].copy(), _transitions(edge_key[:n_edges], target[:n_edges])
+
+
+@njit(nogil=True, cache=True)
+def _transitions(edge_key: IntArray, target: IntArray) -> IntArray:
+    """Hash table with key and target side by side, so that looking one up touches memory once."""
+    size = 16
+    while 2 * size < 3 * len(edge_key):
+        size *= 2
+    table = np.full((size, 2), -1, dtype=np.int64)
+    for edge in range(len(edge_key)):
+        place = _first_place(edge_key[edge], size - 1)
+        while table[place, 0] >= 0:
+            place = (place + 1) & (size - 1)
+        table[place, 0], table[place, 1] = edge_key[edge], target[edge]
+    return table
+
+
+@njit(nogil=True, cache=True)
+def _follow(key: int | np.int64, transitions: IntArray) -> np.int64:
+    """Node that the edge of this key leads to, -1 for none."""
+    mask = len(transitions) - 1
+    place = _first_place(key, mask)
+    while transitions[place, 0] >= 0 and transitions[place, 0] != key:
+        place = (place + 1) & mask
+    return transitions[place, 1]
 
 
 @njit(nogil=True, cache=True)
@@ -95,21 +126,21 @@ def longest_match(automaton: Automaton, n_symbols: int, text: IntArray) -> tuple
 
     Symbols of ``text`` outside ``[0, n_symbols)`` match nothing.
     """
-    length, link, edge_key, target, table = automaton
+    length, link, transitions = automaton
     best, best_end = 0, 0
-    node, matched = np.int64(0), 0
+    node, matched = np.int64(0), np.int64(0)
     for position in range(len(text)):
         symbol = np.int64(text[position])
         if symbol < 0 or symbol >= n_symbols:
-            node, matched = np.int64(0), 0
+            node, matched = np.int64(0), np.int64(0)
             continue
-        edge = table[_slot(node * n_symbols + symbol, edge_key, table)]
-        while edge < 0 and node > 0:
+        following = _follow(node * n_symbols + symbol, transitions)
+        while following < 0 and node > 0:
             node = np.int64(link[node])
-            matched = length[node]
-            edge = table[_slot(node * n_symbols + symbol, edge_key, table)]
-        if edge >= 0:
-            node = np.int64(target[edge])
+            matched = np.int64(length[node])
+            following = _follow(node * n_symbols + symbol, transitions)
+        if following >= 0:
+            node = following
             matched += 1
         if matched > best:
             best, best_end = matched, position + 1

@@ -117,7 +117,8 @@ class SequenceDetails:
             f"population_drift_in_errors_{name}": self.drift.largest_trend_in_errors,
         }
         if len(self.drift.t2):
-            values[f"t2_last_part_over_first_{name}"] = float(self.drift.t2[-1] / self.drift.t2[0])
+            with np.errstate(invalid="ignore", divide="ignore"):  # a part without slow events has an infinite or no t2
+                values[f"t2_last_part_over_first_{name}"] = float(self.drift.t2[-1] / self.drift.t2[0])
         if self.chapman_kolmogorov is not None:
             values[f"chapman_kolmogorov_max_{name}"] = self.chapman_kolmogorov.max_error
             values[f"chapman_kolmogorov_rms_{name}"] = self.chapman_kolmogorov.rms_error

@@ -88,12 +88,12 @@ def transition_paths(
     return TransitionPaths(frames * frame_time, dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))))
 
 
-def pathway_distance(first: TransitionPaths, second: TransitionPaths) -> float:
-    """Total variation distance of the shares of the pathways, 0 to 1; NaN where either has no path.
+def pathway_distance(first: TransitionPaths | None, second: TransitionPaths | None) -> float:
+    """Total variation distance of the shares of the pathways, 0 to 1; NaN where either is missing or has no path.
 
     Two samples of n paths over many pathways lie apart by chance alone, by some ``sqrt(n_pathways / n)``.
     """
-    if not first.n_paths or not second.n_paths:
+    if first is None or second is None or not first.n_paths or not second.n_paths:
         return np.nan
     shares, others = first.shares, second.shares
     ways = shares.keys() | others.keys()

@@ -38,13 +38,14 @@ class Visits:
         """
         pieces = [piece for piece in pieces if len(piece)]
         starts = [visit_starts(piece) for piece in pieces]
-        ends = np.cumsum([len(of_piece) for of_piece in starts], dtype=np.intp)
+        numbers = np.array([len(of_piece) for of_piece in starts], dtype=np.intp)
+        ends = np.cumsum(numbers)
         none = [np.zeros(0, dtype=np.intp)]
         states = [np.asarray(piece[of_piece], dtype=np.intp) for piece, of_piece in zip(pieces, starts, strict=True)]
         lengths = [np.diff(of_piece, append=len(piece)) for piece, of_piece in zip(pieces, starts, strict=True)]
-        first, last = np.zeros((2, sum(map(len, starts))), dtype=np.bool_)
+        first, last = np.zeros((2, int(numbers.sum())), dtype=np.bool_)
         last[ends - 1] = True
-        first[ends - [len(of_piece) for of_piece in starts]] = True
+        first[ends - numbers] = True
         return Visits(np.concatenate(none + states), np.concatenate(none + lengths), first, last)
 
     def __len__(self) -> int:
