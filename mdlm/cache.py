@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-STAGES = ("trajectories", "features", "partition", "recrossing", "macrostates")
+STAGES = ("trajectories", "features", "partition", "recrossing", "macrostates", "baselines")
 RECORD = "mdlm"  # where, in the metadata of a file, its record is
 _STEM = rf"(?P<stem>(?P<stage>{'|'.join(STAGES)})-(?P<part>\w+)-(?P<digest>[0-9a-f]{{20}}))"
 _RESULT = re.compile(rf"{_STEM}\.safetensors")

@@ -11,12 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mdlm.baselines.chosen import Baselines
+from mdlm.baselines.judgement import BaselineResult, judge_baselines
 from mdlm.build import flat
 from mdlm.errors import named
 from mdlm.evaluation import Evaluation, Sequences, evaluate
 from mdlm.features.base import Features
-from mdlm.fingerprint import made_with
+from mdlm.fingerprint import code_version, made_with, part_identity
 from mdlm.kinetics.compare import Kinetics
+from mdlm.kinetics.judge import Judge
 from mdlm.macrostates.base import Macrostates
 from mdlm.model.base import ModelConfig
 from mdlm.outcome import Outcome, TrainingCurve, learned
@@ -30,10 +33,12 @@ from mdlm.store import Store
 from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
 from mdlm.tracking import Tracking
+from mdlm.training.context import ContextCurve
 from mdlm.training.training import Fitted, Training, refuse_other
 from mdlm.trajectory import Dtraj, Split, split_pieces
 
 JUDGEMENT = (
+    "baselines.",
     *("macrostates.", "sampling.", "kinetics.", "tracking.", "cache_dir", "training.device"),
     *("system.lag_time", "system.directory", "system.n_processes"),
 )
@@ -63,6 +68,7 @@ class Experiment:
         training: How.
         sampling: How long the model is sampled.
         kinetics: How both are judged.
+        baselines: What is judged beside the model.
         tracking: Where the run is written down.
         seed: Of weights, batches, sampling and bootstrap. The data have a seed of their own.
         validation_fraction: Held out to decide when to stop.
@@ -82,6 +88,7 @@ class Experiment:
     training: Training
     sampling: Sampling
     kinetics: Kinetics
+    baselines: Baselines
     tracking: Tracking
     seed: int
     validation_fraction: float
@@ -164,6 +171,11 @@ class Experiment:
             costs = _of_tokens(tokeniser, tokens, sampled) | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
             curve = TrainingCurve(tuple(fitted.history), fitted.best_epoch, fitted.batching)
             learning = learned(stages, evaluation.sequences, self.kinetics.lag_time, curve, costs)
+            learning = replace(
+                learning,
+                baselines=self._baselines(stages, strided, evaluation.judge),
+                context=self._context(fitted, tokens, strided, tokeniser.frames_per_token),
+            )
             outcome = Outcome(directory, evaluation, config, trained_by(directory), learning)
             write_chains(directory, evaluation.sequences, tokeniser, sampled)
             files = write_results(outcome)
@@ -206,6 +218,38 @@ class Experiment:
         with bar("sampling") as progress:
             sampling = replace(self.sampling, chain_length=n_tokens)
             return sampling.draw(fitted.model, held_out.pieces, self.seed, progress)
+
+    def _baselines(self, stages: Stages, strided: Split[Dtraj], judge: Judge) -> tuple[BaselineResult, ...]:
+        """What simpler models reach; of the cache, as it does not depend on the model."""
+
+        def compute() -> tuple[BaselineResult, ...]:
+            with bar("baselines") as progress:
+                methods = self.baselines.methods
+                return judge_baselines(methods, judge, strided, stages.lumping, self.sampling, self.seed, progress)
+
+        chains = {name: getattr(self.sampling, name) for name in ("n_chains", "chain_length", "prompt_length")}
+        thinning = {"stride": self.stride, "offsets": self.offsets, "seed": self.seed}
+        methods = {name: part_identity(method) for name, method in self.baselines.methods.items()}
+        judgement = {"kinetics": part_identity(self.kinetics), "code": code_version(BaselineResult)}
+        identity = {**thinning, **judgement, "methods": [methods, list(methods)], "chains": chains}
+        return stages.after("baselines", self.baselines, identity, compute) if methods else ()
+
+    def _context(
+        self, fitted: Fitted, tokens: Split[Tokens], strided: Split[Dtraj], frames_per_token: float
+    ) -> ContextCurve | None:
+        """How far back the model looks, beside a Markov chain of the same tokens."""
+        if not self.baselines.context_targets:
+            return None
+        with bar("memory") as progress:
+            return self.baselines.context(
+                fitted.model,
+                tokens,
+                strided.test.frame_time * frames_per_token,
+                strided.test.time_unit,
+                self.kinetics.confidence,
+                self.seed,
+                progress,
+            )
 
     @property
     def name(self) -> str:

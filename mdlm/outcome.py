@@ -12,6 +12,8 @@ from mdlm.kinetics.diagnosis import Diagnosis, diagnose
 from mdlm.stages import Stages
 
 if TYPE_CHECKING:
+    from mdlm.baselines.judgement import BaselineResult
+    from mdlm.training.context import ContextCurve
     from mdlm.training.training import Epoch
 
 
@@ -43,6 +45,8 @@ class Learning:
         curve: How training went.
         costs: Metrics of tokens, training and sampling, under their logged names.
         metrics: These, and those of the data.
+        baselines: What simpler models reach, from the same training states.
+        context: Held-out loss against the history the model is shown; None where that was not measured.
     """
 
     stages: Stages
@@ -50,6 +54,8 @@ class Learning:
     curve: TrainingCurve
     costs: Mapping[str, float]
     metrics: Mapping[str, float]
+    baselines: tuple[BaselineResult, ...] = ()
+    context: ContextCurve | None = None
 
 
 def learned(
@@ -92,4 +98,10 @@ class Outcome:
     @property
     def metrics(self) -> dict[str, float]:
         """Every number, under the name it has in ``metrics.json`` and MLflow."""
-        return self.evaluation.metrics() | dict(self.learning.metrics if self.learning else {})
+        metrics = self.evaluation.metrics()
+        if self.learning is None:
+            return metrics
+        metrics |= self.learning.metrics
+        for result in self.learning.baselines:
+            metrics |= result.metrics(self.evaluation.comparison.time_unit)
+        return metrics | (self.learning.context.metrics() if self.learning.context else {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from inspect import getmro
@@ -180,6 +180,11 @@ class Stages:
     def _has(self, stage: str) -> bool:
         part = getattr(self, "system" if stage == "trajectories" else stage)
         return self._store.path(stage, _name(part), self._identities[stage]).exists()
+
+    def after(self, stage: str, part: object, identity: Mapping[str, Any], compute: Callable[[], T]) -> T:
+        """A result that follows from the treated states and macrostates and from ``identity``; kept like the stages."""
+        before = {name: digest(self._identities[name]) for name in ("recrossing", "macrostates")}
+        return self._store.result(stage, _name(part), {**before, **identity}, compute)
 
     def _result(
         self, stage: str, part: object, compute: Callable[[], T], is_kept: Callable[[T], bool] = lambda result: True

@@ -27,6 +27,7 @@ GROUPS = (
     "sampling",
     "system",
     "kinetics",
+    "baselines",
     "tracking",
 )
 OPTIONS = sorted((path.parent.name, path.stem) for group in GROUPS for path in (CONF / group).glob("*.yaml"))

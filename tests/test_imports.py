@@ -35,6 +35,11 @@ ALLOWED = {
     "training": BASIS | {"model.base", "tokens.base"},
     "sampling": BASIS | {"model.base"},
     "kinetics": BASIS | {"system.base"},
+    # baselines are models, sampled and judged like the one of the run
+    "baselines": BASIS
+    | {"macrostates.base", "tokens.base", "model.base", "model.markov", "model.semi_markov"}
+    | {"training.context", "training.evaluate", "training.support", "sampling.sampling", "sampling.uniforms"}
+    | {"kinetics.comparison", "kinetics.counts", "kinetics.judge", "kinetics.msm"},
     # above the parts
     "stages": BASIS
     | {"macrostates.base", "macrostates.own"}
@@ -55,14 +60,27 @@ ALLOWED = {
     | {"system.base", "features.base", "partition.base", "recrossing.base", "tokens.base"}
     | {"macrostates.base", "model.base"}
     | {
+        "baselines.chosen",
+        "baselines.judgement",
+        "training.context",
         "training.training",
         "training.evaluate",
         "sampling.sampling",
         "kinetics.compare",
+        "kinetics.judge",
     },
-    "report": BASIS | {"kinetics.comparison"},
+    "report": BASIS | {"fingerprint", "kinetics.comparison", "baselines.judgement"},
     "export": BASIS
-    | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
+    | {
+        "build",
+        "evaluation",
+        "experiment",
+        "outcome",
+        "stages",
+        "training.training",
+        "features.framewise",
+        "features.molecule",
+    }
     | {"partition.labels", "partition.metrics", "kinetics.estimate", "kinetics.events"}
     | {"report.partition_figures", "report.run_folder", "report.style"},
 }

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from mdlm.trajectory import IntArray
 State = tuple[Tensor, ...]
 """What a model carries from frame to frame. Every tensor has the chain as its second axis; all zeros is a fresh
 start, which makes resetting single chains one multiplication for every model."""
+
+
+Smoothing = Literal["none", "contexts", "all"]
+"""How a counted model treats what it saw rarely; see `mdlm.model.markov` and `mdlm.model.semi_markov`."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,12 @@ def check_probability(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
             raise ValueError(f"{name} ({value:g}) must lie in [0, 1)")
+
+
+def check_smoothing(smoothing: str) -> None:
+    """Raise `ValueError` naming what is no `Smoothing`."""
+    if smoothing not in get_args(Smoothing):
+        raise ValueError(f"smoothing ({smoothing}) must be one of {', '.join(get_args(Smoothing))}")
 
 
 def full_precision(layer: nn.Linear, x: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlm.model.base import CountedModel, ModelConfig, State, check_at_least
-from mdlm.trajectory import IntArray
+from mdlm.model.base import CountedModel, ModelConfig, Smoothing, State, check_at_least, check_smoothing
+from mdlm.trajectory import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,17 @@ class MarkovConfig(ModelConfig):
 
     Attributes:
         order: Number of past states the next one depends on.
+        smoothing: ``none``: a context seen in training is as it was counted. ``contexts``: it is mixed with the
+            shorter ones, down to order one, which is as it was counted, so that no jump never seen is made possible.
+            ``all``: down to the populations, so that no jump is impossible. The weights are those of Witten and Bell.
     """
 
     order: int
+    smoothing: Smoothing = "none"
 
     def __post_init__(self) -> None:
         check_at_least(1, order=self.order)
+        check_smoothing(self.smoothing)
 
     def build(self, n_states: int) -> Markov:
         """A chain over ``n_states`` states; `Markov.count` fills it."""
@@ -38,7 +43,9 @@ class Markov(CountedModel):
     """Maximum-likelihood Markov chain of order k, not forced to be reversible.
 
     A context of the last k states that never occurred in training backs off to the last k-1, and so on down to
-    the populations. A jump never seen after its context has probability zero.
+    the populations. Without smoothing a jump never seen after its context has probability zero.
+
+    Source of the smoothing: Witten & Bell, IEEE Trans. Inf. Theory 37, 1085 (1991), method C.
     """
 
     def __init__(self, config: MarkovConfig, n_states: int) -> None:
@@ -54,12 +61,23 @@ class Markov(CountedModel):
             codes = np.concatenate([_context_codes(piece, length, self.n_states)[:-1] for piece in pieces])
             targets = np.concatenate([piece[max(length, 1) :] for piece in pieces])
             contexts, rows = np.unique(codes, return_inverse=True)
-            counts = np.bincount(rows * self.n_states + targets, minlength=len(contexts) * self.n_states)
-            counts = counts.reshape(len(contexts), self.n_states).astype(np.float64)
+            counted = np.bincount(rows * self.n_states + targets, minlength=len(contexts) * self.n_states)
+            counts: FloatArray = counted.reshape(len(contexts), self.n_states).astype(np.float64)
+            lower = self._smoothed_with(contexts, length)
             with np.errstate(divide="ignore"):
-                log_probability = np.log(counts / counts.sum(axis=1, keepdims=True))
+                log_probability = np.log(witten_bell(counts, lower))
             setattr(self, f"codes_{length}", torch.from_numpy(contexts))
             setattr(self, f"log_probability_{length}", torch.from_numpy(log_probability).float())
+
+    def _smoothed_with(self, contexts: IntArray, length: int) -> FloatArray | None:
+        """What each context of this length is mixed with: the row of the one a state shorter, or nothing."""
+        if self.config.smoothing == "none" or (self.config.smoothing == "contexts" and length <= 1):
+            return None
+        if length == 0:
+            return np.full((1, self.n_states), 1 / self.n_states)
+        shorter = contexts % (self.n_states + 1) ** (length - 1)
+        rows = np.searchsorted(self.get_buffer(f"codes_{length - 1}").numpy(), shorter)
+        return np.asarray(np.exp(self.get_buffer(f"log_probability_{length - 1}").numpy()[rows].astype(np.float64)))
 
     def initial_state(self, n_chains: int) -> State:
         """The last k states plus one, newest last, shape (1, B, k); zero means not seen yet."""
@@ -79,7 +97,7 @@ class Markov(CountedModel):
                 break
             row_BT, known_BT = self._rows(context_BTK[..., order - length :], length)
             logits_BTV = torch.where(known_BT[..., None], table[row_BT], logits_BTV)
-        return logits_BTV, (history_BS[None, :, -order:],)
+        return self.allowed(logits_BTV, tokens_BT), (history_BS[None, :, -order:],)
 
     def _rows(self, context_BTK: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Row of each context in the table of its length, and whether it is there."""
@@ -94,6 +112,24 @@ class Markov(CountedModel):
         for name in list(self._buffers):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def witten_bell(counts: FloatArray, lower: FloatArray | None) -> FloatArray:
+    """Probabilities from counts, mixed with ``lower`` by as much as different things were seen.
+
+    Args:
+        counts: Shape ``(n_contexts, n_states)``.
+        lower: Less specific probabilities, same shape; None for the counts alone.
+
+    Example:
+        >>> witten_bell(np.array([[3.0, 1.0, 0.0]]), np.array([[0.25, 0.25, 0.5]])).round(3).tolist()
+        [[0.583, 0.25, 0.167]]
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    if lower is None:
+        return np.asarray(counts / total)
+    n_kinds = np.maximum((counts > 0).sum(axis=1, keepdims=True), 1)
+    return np.asarray((counts + n_kinds * lower) / (total + n_kinds))
 
 
 def _context_codes(piece: IntArray, length: int, n_states: int) -> IntArray:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mdlm.model.base import CountedModel, ModelConfig, State, check_at_least
+from mdlm.model.base import CountedModel, ModelConfig, Smoothing, State, check_at_least, check_smoothing
 from mdlm.trajectory import FloatArray, IntArray, visit_starts
 
 
@@ -22,15 +22,20 @@ class SemiMarkovConfig(ModelConfig):
     Attributes:
         exact_ages: Ages, in frames, up to which each has a hazard of its own.
         growth: Factor by which the bins of longer ages grow.
+        smoothing: ``none``: hazards and jumps as they were counted. ``contexts``: to each bin of ages is added one
+            visit that ends with the state's hazard as a whole, so that nobody has to leave, or to stay, at an age few
+            visits reached. ``all``: also jumps never seen get a share, by the populations (Witten and Bell).
     """
 
     exact_ages: int
     growth: float
+    smoothing: Smoothing = "none"
 
     def __post_init__(self) -> None:
         check_at_least(1, exact_ages=self.exact_ages)
         if not 1 < self.growth < float("inf"):
             raise ValueError(f"growth ({self.growth:g}) must be above 1 and finite")
+        check_smoothing(self.smoothing)
 
     def build(self, n_states: int) -> SemiMarkov:
         """A process over ``n_states`` states; `SemiMarkov.count` fills it."""
@@ -63,15 +68,20 @@ class SemiMarkov(CountedModel):
         lengths = np.concatenate([lengths for _, lengths in starts_and_visits])
         following = np.concatenate([np.append(states[1:], -1) for states, _ in starts_and_visits])  # -1: cut by the end
         ages = first_ages(int(lengths.max()), self.config.exact_ages, self.config.growth)
-        hazard = life_table(states, lengths, following >= 0, ages, self.n_states)
+        prior_visits = 0.0 if self.config.smoothing == "none" else 1.0
+        hazard = life_table(states, lengths, following >= 0, ages, self.n_states, prior_visits)
         jumps = np.zeros((self.n_states, self.n_states))
         np.add.at(jumps, (states[following >= 0], following[following >= 0]), 1.0)
+        frames: FloatArray = np.bincount(states, weights=lengths, minlength=self.n_states).astype(np.float64)
+        if self.config.smoothing == "all":
+            jumps += _unseen(jumps, frames)
+            hazard = np.clip(hazard, 1 / (frames.sum() + 1), 1 - 1 / (frames.sum() + 1))
         with np.errstate(invalid="ignore", divide="ignore"):
             jump = np.nan_to_num(jumps / jumps.sum(axis=1, keepdims=True))
             probability = hazard[:, :, None] * jump[:, None, :]
             probability += (1 - hazard)[:, :, None] * np.eye(self.n_states)[:, None, :]
-            frames = np.bincount(states, weights=lengths, minlength=self.n_states)
-            probability[frames == 0] = frames / frames.sum()  # what comes after a state never visited
+            share = frames if self.config.smoothing != "all" else np.maximum(frames, 0.5)
+            probability[frames == 0] = share / share.sum()  # what comes after a state never visited
             log_probability = np.log(probability)
         self.ages = torch.from_numpy(ages)
         self.log_probability = torch.from_numpy(log_probability).float()
@@ -91,13 +101,24 @@ class SemiMarkov(CountedModel):
         age_BT = torch.where(began_BT < 0, frame_T + 1 + last_1B2[0, :, 1:], frame_T - began_BT + 1)
         bin_BT = torch.searchsorted(self.ages, age_BT, right=True) - 1
         carried_1B2 = torch.stack([tokens_BT[:, -1] + 1, age_BT[:, -1]], dim=1)[None]
-        return self.log_probability[tokens_BT, bin_BT], (carried_1B2,)
+        return self.allowed(self.log_probability[tokens_BT, bin_BT], tokens_BT), (carried_1B2,)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:  # noqa: ANN401
         # The tables are as long as the longest visit in the data, so they take the shape that was saved.
         for name in list(self._buffers):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _unseen(jumps: FloatArray, frames: FloatArray) -> FloatArray:
+    """What Witten and Bell add to the jumps out of each state: as many as it has targets, shared out by ``frames``.
+
+    A state that training never visited counts as half a frame.
+    """
+    n_kinds = np.maximum((jumps > 0).sum(axis=1), 1)
+    share = np.tile(np.maximum(frames, 0.5), (len(frames), 1))
+    np.fill_diagonal(share, 0.0)  # staying is no jump
+    return np.asarray(n_kinds[:, None] * share / np.maximum(share.sum(axis=1, keepdims=True), 0.5))
 
 
 def _visits(piece: IntArray) -> tuple[IntArray, IntArray]:
@@ -120,7 +141,12 @@ def first_ages(longest: int, exact: int, growth: float) -> IntArray:
 
 
 def life_table(
-    states: IntArray, lengths: IntArray, ended: NDArray[np.bool_], ages: IntArray, n_states: int
+    states: IntArray,
+    lengths: IntArray,
+    ended: NDArray[np.bool_],
+    ages: IntArray,
+    n_states: int,
+    prior_visits: float = 0.0,
 ) -> FloatArray:
     """Hazard of leaving, per frame, in each bin of ages.
 
@@ -130,6 +156,7 @@ def life_table(
         ended: Whether each was seen to end.
         ages: First age of each bin, from 1 on; the last bin has no end.
         n_states: Size of the alphabet.
+        prior_visits: Ended visits added to each bin, with as many frames as the state's hazard as a whole takes.
 
     Returns:
         Shape ``(n_states, n_bins)``; a bin in which a state was never observed has the hazard of the state as a
@@ -149,6 +176,8 @@ def life_table(
     exposure = np.zeros((n_states, n_bins))
     np.add.at(exposure, states, spent.astype(float))
     with np.errstate(invalid="ignore", divide="ignore"):
-        hazard = left / exposure
         overall = np.nan_to_num(left.sum(axis=1) / exposure.sum(axis=1))
+        hazard = left / exposure
+        if prior_visits:
+            hazard = (left + prior_visits) / (exposure + prior_visits / overall[:, None])
     return np.where(exposure > 0, hazard, overall[:, None])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlm.report.comparison_figures import draw_mfpt, draw_populations, draw_timescales
+from mdlm.report.context_figure import draw_context
 from mdlm.report.details_figures import (
     draw_autocorrelation,
     draw_chapman_kolmogorov,
@@ -98,6 +99,9 @@ def _of_learning(learning: Learning, evaluation: Evaluation) -> dict[str, Drawin
     drawings: dict[str, Drawing] = {
         "partition": (lambda figure: draw_diagnosis(figure, learning.diagnosis, c.lag_time, token_time), (7.2, 5.6)),
     }
+    context = learning.context
+    if context:
+        drawings["context"] = (lambda figure: draw_context(figure, context, c.time_unit), (5.2, 3.6))
     if learning.curve.history:
         drawings["training"] = (lambda f: draw_training(f, learning.curve, c.markov_entropy_rate), (5.2, 3.2))
     if len(stages.discretiser.columns) == 2 and stages.has_frames():

@@ -57,6 +57,7 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         "min_events": c.min_events,
         "headings": headings,
         "rows": rows,
+        **_beside(outcome),
         "words": words(outcome).splitlines(),
         "notes": evaluation.notes,
         "figures": _figures(outcome),
@@ -68,6 +69,22 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         "metrics": sorted(outcome.metrics.items()),
         "costs": _costs(outcome),
     }
+
+
+def _beside(outcome: Outcome) -> dict[str, Any]:
+    """The baselines, and what history gains, as far as they were asked for."""
+    from mdlm.report.baseline_table import baseline_rows, baseline_sentences
+
+    learning, comparison = outcome.learning, outcome.evaluation.comparison
+    found: dict[str, Any] = {"baselines": [], "baseline_sentences": (), "memory": ()}
+    if learning and learning.baselines:
+        nll = learning.metrics["nll_nats_per_frame"]
+        model = (comparison.t2_ratio_to_data, nll, comparison.sampled.n_events)
+        found["baselines"] = baseline_rows(learning.baselines, model)
+        found["baseline_sentences"] = baseline_sentences(learning.baselines, nll)
+    if learning and learning.context:
+        found["memory"] = learning.context.sentences()
+    return found
 
 
 def _title(outcome: Outcome) -> str:

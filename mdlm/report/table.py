@@ -44,11 +44,27 @@ def _print(console: Console, outcome: Outcome) -> None:
 
 def _everything(outcome: Outcome) -> Group:
     evaluation = outcome.evaluation
-    rows: list[RenderableType] = [_kinetics(outcome), Text()]
+    rows: list[RenderableType] = [_kinetics(outcome), Text(), *_beside(outcome)]
     rows.append(Text(f"Verdict: {evaluation.verdict}", style="bold"))
     rows += [Text(f"Note: {note}") for note in evaluation.notes]
     rows += [Text(), Text(words(outcome))]
     return Group(*rows)
+
+
+def _beside(outcome: Outcome) -> list[RenderableType]:
+    """The baselines and what history gains, as far as they were asked for."""
+    from mdlm.report.baseline_table import baseline_sentences, baseline_table
+
+    learning, comparison = outcome.learning, outcome.evaluation.comparison
+    rows: list[RenderableType] = []
+    if learning and learning.baselines:
+        nll = learning.metrics["nll_nats_per_frame"]
+        model = (comparison.t2_ratio_to_data, nll, comparison.sampled.n_events)
+        sentences = baseline_sentences(learning.baselines, nll)
+        rows += [baseline_table(learning.baselines, model), *map(Text, sentences), Text()]
+    if learning and learning.context:
+        rows += [*map(Text, learning.context.sentences()), Text()]
+    return rows
 
 
 def _kinetics(outcome: Outcome) -> Table:

@@ -1,0 +1,1 @@
+"""Baselines: what simpler models, counted from the same tokens, reach."""
