@@ -115,7 +115,7 @@ def test_a_missing_report_is_made_again_and_nothing_else_changes(mdlm, tracked):
     after = Page((run / "report.html").read_text())
     assert after.addresses == before.addresses
     assert {path: path.stat().st_mtime_ns for path in files} == files
-    tables = [page.text[page.text.index("Slow kinetics") : page.text.index("How to")] for page in (before, after)]
+    tables = [page.text[page.text.index("Slow kinetics") : page.text.index("Value [lower")] for page in (before, after)]
     assert tables[0] == tables[1]
 
 
