@@ -20,6 +20,25 @@ def silent(done: float, total: float, note: str = "") -> None:
     """Report nothing."""
 
 
+def part_of(progress: Progress, before: float, whole: float) -> Progress:
+    """Report on one part of a longer work to ``progress``.
+
+    Args:
+        progress: Told of the whole work.
+        before: Units of work done before this part.
+        whole: Units of the whole.
+
+    Example:
+        >>> part_of(lambda done, total, note="": print(done, total, note), 3, 10)(1, 2, "lag 1 ps")
+        4 10 lag 1 ps
+    """
+
+    def report(done: float, total: float, note: str = "") -> None:
+        progress(before + done, whole, note)
+
+    return report
+
+
 @contextmanager
 def bar(description: str) -> Iterator[Progress]:
     """Show a progress bar on stderr; where stderr is no terminal (a batch job), a line now and then.

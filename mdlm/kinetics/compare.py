@@ -8,22 +8,25 @@ from typing import Literal
 
 import numpy as np
 
+from mdlm.kinetics.convergence import convergence, doubling_lag_times
 from mdlm.kinetics.counts import transition_counts
 from mdlm.kinetics.entropy import count_entropy_rate
-from mdlm.kinetics.estimate import curve_lag_times, estimate, model_timescales
+from mdlm.kinetics.estimate import curve_lag_times, model_timescales
 from mdlm.kinetics.estimator import estimator
-from mdlm.kinetics.events import SlowSides, slow_sides
-from mdlm.kinetics.judge import Judge, Lags, check_shared
+from mdlm.kinetics.events import SlowSides, process_sides, slow_sides
+from mdlm.kinetics.judge import DATA, REFERENCE, Judge, check_shared
+from mdlm.kinetics.measure import Measure
 from mdlm.kinetics.populations import populations
-from mdlm.progress import Progress, silent
+from mdlm.progress import Progress, part_of, silent
 from mdlm.system.base import Truth
 from mdlm.trajectory import Dtraj, IntArray, lag_frames
 
 SINGLE_STATE_SETS_UP_TO = 12  # states; above it first-passage times go between the two slow sides
-LARGE_ALPHABET = 100  # states from which an eigenvalue problem is dear enough to save on the resamples
+LARGE_ALPHABET = 100  # states; above it an eigenvalue problem is dear enough to save on the resamples
 LARGE_RESAMPLES = 50  # of a large alphabet at the judged lag
 LARGE_CURVE_RESAMPLES = 20  # of a large alphabet at the other lags of the curve
 LARGE_LAGS = 6  # points of its curve
+HELD = 0.5  # of t3, t4, ...: a side must be held that long, or for the lag where that is shorter, for an event
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,13 @@ class Kinetics:
     Attributes:
         lag_time: Lag of every estimate, in the system's time unit.
         n_timescales: Slowest implied timescales to report; fewer where the alphabet is too small.
-        n_resamples: Bootstrap resamples behind every interval. From 100 states on at most 50 are drawn, 20 at
+        n_resamples: Bootstrap resamples behind every interval. Above 100 states at most 50 are drawn, 20 at
             the lags of the curve that are not judged.
         confidence: Probability mass of every interval.
         min_events: Slow events that the data and the sample must hold for a verdict.
         sets: Named sets of states for mean first-passage times. None: every state its own set up to 12
             states, else the two sides of the slowest process.
-        n_lags: Points of the implied-timescale curve, at most 6 from 100 states on.
+        n_lags: Points of the implied-timescale curve, at most 6 above 100 states.
         estimator: ``msm``: maximum likelihood with bootstrap intervals. ``pyemma``: PyEMMA, where it is installed, with
             Bayesian intervals from ``n_resamples`` posterior samples, see `mdlm.kinetics.pyemma_estimator`.
     """
@@ -112,53 +115,68 @@ class Kinetics:
         """
         of_state = np.arange(tokens.n_states) if of_state is None else of_state
         check_shared(data, reference, "data", "reference")
-        form = replace(tokens, pieces=(), n_states=reference.n_states)
-        check_shared(
-            tokens, replace(form, n_states=len(of_state), time_unit=reference.time_unit), "tokens", "reference"
-        )
+        as_tokens = replace(reference, pieces=(), frame_time=tokens.frame_time)
+        check_shared(tokens, replace(as_tokens, n_states=len(of_state)), "tokens", "reference")
         self.check(tokens.frame_time, 1, tokens.time_unit, reference.n_states)
-        method = estimator(self.estimator)
-        sides = slow_sides(method.model(reference, self.lag_time))
-        sets = self._named_sets(sides)
-        lags = self._lags(tokens.frame_time, reference.n_states)
-        points, estimates = {}, {}
-        for stream, (name, dtraj) in enumerate({"reference": reference, "data": data}.items()):
-            at = (self.lag_time,) if name == "reference" else lags.curve
-            rng = np.random.default_rng([seed, stream])
-            points[name] = lags.points(dtraj, at, sides, method, rng, progress if name == "data" else silent)
-            judged = lags.judged_of(points[name])
-            estimates[name] = estimate(dtraj, judged, sides, sets, self.confidence, method.passage_time)
-        counts = transition_counts(tokens.pieces, tokens.n_states)
-        markov = method.model(tokens, tokens.frame_time)
-        fine_sides = sides.seen_by(of_state, populations(tokens.pieces, tokens.n_states))
-        markov_times = model_timescales(markov, tokens.frame_time, lags.n_timescales, fine_sides)
+        self._check_lengths({"reference": reference, "data": data})
+        measure = self._measure(reference, seed)
+        curve_lags = self._curve_lags(tokens.frame_time, reference.n_states)
+        doubled = doubling_lag_times(reference, self.lag_time, measure.t2)
+        whole = len(doubled) + len(curve_lags)
+        reference_points = measure.points(reference, doubled, REFERENCE, part_of(progress, 0, whole))
+        data_points = measure.points(data, curve_lags, DATA, part_of(progress, len(doubled), whole))
+        markov = measure.method.model(tokens, tokens.frame_time)
+        fine_sides = measure.sides.seen_by(of_state, populations(tokens.pieces, tokens.n_states))
+        markov_times = model_timescales(markov, tokens.frame_time, measure.n_timescales, fine_sides)
         return Judge(
-            **estimates,
-            data_points=points["data"],
-            form=form,
-            sides=sides,
-            sets=sets,
-            truth=truth,
+            all_md=reference,
+            form=as_tokens,
+            measure=measure,
+            curve_lags=curve_lags,
+            reference=measure.estimate(reference, reference_points),
+            convergence=convergence(reference_points, self.confidence),
+            data=measure.estimate(data, data_points),
+            data_points=data_points,
             markov_timescales=tuple(markov_times.tolist()),
-            markov_entropy_rate=count_entropy_rate(counts),
-            lags=lags,
-            confidence=self.confidence,
+            markov_entropy_rate=count_entropy_rate(transition_counts(tokens.pieces, tokens.n_states)),
+            truth=truth,
             min_events=self.min_events,
+        )
+
+    def _check_lengths(self, sequences: dict[str, Dtraj]) -> None:
+        """Molecular dynamics that hold no transition at the judged lag say nothing of a sample."""
+        for name, dtraj in sequences.items():
+            lag, longest = dtraj.lag_frames(self.lag_time), max(dtraj.lengths, default=0)
+            if lag >= longest:
+                given = f"lag_time ({self.lag_time:g} {dtraj.time_unit}, {lag} frames)"
+                raise ValueError(f"{given} must be shorter than the longest piece of the {name}, {longest} frames")
+
+    def _measure(self, reference: Dtraj, seed: int) -> Measure:
+        """Find the slow processes on the reference, at the judged lag."""
+        method, large = estimator(self.estimator), reference.n_states > LARGE_ALPHABET
+        model = method.model(reference, self.lag_time)
+        sides = slow_sides(model)
+        n_timescales = min(self.n_timescales, reference.n_states - 1)
+        times = model_timescales(model, self.lag_time, n_timescales, sides).tolist()
+        return Measure(
             method=method,
+            lag_time=self.lag_time,
+            n_timescales=n_timescales,
+            n_judged=min(self.n_resamples, LARGE_RESAMPLES) if large else self.n_resamples,
+            n_curve=min(self.n_resamples, LARGE_CURVE_RESAMPLES) if large else self.n_resamples,
+            confidence=self.confidence,
+            sides=sides,
+            t2=times[0] if times else math.nan,
+            processes=process_sides(model, n_timescales),
+            windows=(self.lag_time, *(min(self.lag_time, HELD * t) for t in times[1:]))[:n_timescales],
+            sets=self._named_sets(sides),
             seed=seed,
         )
 
-    def _lags(self, token_time: float, n_states: int) -> Lags:
-        """Where data and sample are estimated, and how well; less of a large alphabet."""
-        large = n_states >= LARGE_ALPHABET
-        n_lags = min(self.n_lags, LARGE_LAGS) if large else self.n_lags
-        return Lags(
-            judged=self.lag_time,
-            curve=tuple(curve_lag_times(self.lag_time, token_time, n_lags)),
-            n_judged=min(self.n_resamples, LARGE_RESAMPLES) if large else self.n_resamples,
-            n_curve=min(self.n_resamples, LARGE_CURVE_RESAMPLES) if large else self.n_resamples,
-            n_timescales=min(self.n_timescales, n_states - 1),
-        )
+    def _curve_lags(self, token_time: float, n_states: int) -> tuple[float, ...]:
+        """Where data and sample are estimated; fewer lags of a large alphabet."""
+        n_lags = min(self.n_lags, LARGE_LAGS) if n_states > LARGE_ALPHABET else self.n_lags
+        return tuple(curve_lag_times(self.lag_time, token_time, n_lags))
 
     def _named_sets(self, sides: SlowSides) -> dict[str, IntArray]:
         """The sets for first-passage times: those asked for, every state, or the two sides."""

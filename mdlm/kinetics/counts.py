@@ -10,6 +10,8 @@ from scipy.sparse import csr_array
 
 from mdlm.trajectory import IntArray
 
+CHUNK_FRAMES = 1 << 18  # transitions numbered at once, 2 MB
+
 
 def count_matrix(pieces: Iterable[IntArray], n_states: int, lag: int) -> IntArray:
     """Count the transitions over ``lag`` frames, starting at every frame, summed over the pieces.
@@ -32,7 +34,9 @@ def count_matrix(pieces: Iterable[IntArray], n_states: int, lag: int) -> IntArra
     """
     counts = np.zeros(n_states * n_states, dtype=np.int64)
     for piece in pieces:
-        _add_codes(counts, transition_codes(piece, n_states, lag))
+        _check(piece, n_states, lag)
+        for first in range(0, len(piece) - lag, CHUNK_FRAMES):
+            _add_codes(counts, _codes(piece, n_states, lag, first, first + CHUNK_FRAMES))
     return counts.reshape(n_states, n_states)
 
 
@@ -71,9 +75,9 @@ def piece_count_matrices(
         edges = [np.array([0, len(piece)]) for piece in pieces]
     columns, values = [], []
     for piece, cuts in zip(pieces, edges, strict=True):
-        codes = transition_codes(piece, n_states, lag)
+        _check(piece, n_states, lag)
         for first, last in pairwise(cuts):
-            column, value = _occupied(codes[first:last], n_states * n_states)
+            column, value = _occupied(_codes(piece, n_states, lag, first, last), n_states * n_states)
             columns.append(column)
             values.append(value)
     ends = np.cumsum([0, *(len(column) for column in columns)])
@@ -83,15 +87,23 @@ def piece_count_matrices(
     return csr_array((np.concatenate(values), np.concatenate(columns), ends), shape=shape)
 
 
-def transition_codes(piece: IntArray, n_states: int, lag: int) -> IntArray:
-    """Number every transition of one piece, ``start * n_states + end``; none where it is too short."""
+def _check(piece: IntArray, n_states: int, lag: int) -> None:
+    """Raise `ValueError` for a lag or a state that is not allowed."""
     if lag < 1:
         raise ValueError(f"lag ({lag}) must be at least 1 frame")
-    piece = np.asarray(piece, dtype=np.intp)
-    if piece.size and not (piece.min() >= 0 and piece.max() < n_states):
+    if len(piece) and not (piece.min() >= 0 and piece.max() < n_states):
         raise ValueError(f"states {piece.min()}..{piece.max()} found; allowed are 0..{n_states - 1}")
-    codes: IntArray = piece[:-lag] * n_states
-    codes += piece[lag:]
+
+
+def _codes(piece: IntArray, n_states: int, lag: int, first: int, last: int) -> IntArray:
+    """Number the transitions that start in frames ``first`` to ``last`` of one piece, ``start * n_states + end``.
+
+    Only these frames become wide integers: a long piece of narrow ones, perhaps on disk, is never copied whole.
+    """
+    last = max(first, min(last, len(piece) - lag))
+    codes: IntArray = piece[first:last].astype(np.intp)
+    codes *= n_states
+    codes += piece[first + lag : last + lag]
     return codes
 
 

@@ -99,7 +99,8 @@ def model_timescales(transition: TransitionMatrix, lag_time: float, n_timescales
 def estimate(
     dtraj: Dtraj,
     judged: AtLag,
-    sides: SlowSides,
+    processes: Sequence[SlowSides],
+    windows: Sequence[float],
     sets: Mapping[str, IntArray],
     confidence: float,
     passage_time: PassageTime,
@@ -109,7 +110,8 @@ def estimate(
     Args:
         dtraj: The sequence.
         judged: Its model at the judged lag.
-        sides: The two sides of the slowest process.
+        processes: The two sides of each process, slowest first.
+        windows: How long a side must be held for an event of each, in the time unit.
         sets: Named sets of states for mean first-passage times.
         confidence: Probability mass of the intervals.
         passage_time: Computes mean first-passage times.
@@ -117,12 +119,14 @@ def estimate(
     transition = judged.transition
     low, high = percentile_interval(judged.samples, confidence)
     rows = [transition.rows_of(states) for states in sets.values()]
+    frames = [max(1, round(window / dtraj.frame_time)) for window in windows]
+    events = [count_slow_events(dtraj.pieces, s.codes, n) for s, n in zip(processes, frames, strict=True)]
     return Estimate(
         timescales=tuple(map(Interval, judged.timescales.tolist(), low.tolist(), high.tolist())),
         transition=transition,
         populations=populations(dtraj.pieces, dtraj.n_states),
         mfpt=mfpt_matrix(transition.matrix, transition.stationary, rows, judged.lag_time, passage_time),
-        n_events=count_slow_events(dtraj.pieces, sides.codes, dtraj.lag_frames(judged.lag_time)),
+        events=tuple(events),
         n_lost=int(np.isinf(judged.samples[:, :1]).sum()),
         n_resamples=len(judged.samples),
         duration=dtraj.duration,

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mdlm.kinetics.msm import TransitionMatrix
 from mdlm.trajectory import FloatArray, IntArray
 
 HELD_SHARE = 0.5  # part of a side's equilibrium population that an active set must hold to speak for that side
+SIDE_SHARE = 0.5  # of the typical component of a faster process that a state needs to be on a side of it
 HOLD = 0.75  # part of a window that must lie on a side for the side to be held
 
 
@@ -63,21 +65,23 @@ class SlowSides:
         return f"{first} and {second}"
 
 
-def slow_eigenvector(transition: TransitionMatrix) -> FloatArray:
-    """Second right eigenvector of a reversible transition matrix.
+def slow_eigenvectors(transition: TransitionMatrix, number: int = 1) -> FloatArray:
+    """Right eigenvectors of the slowest processes of a reversible transition matrix.
 
     Returns:
-        Shape ``(n_active,)``, zero mean and unit variance under the stationary distribution, the first active
-        state negative or zero; all zero where the active set has fewer than two states.
+        Shape ``(n_active, number)``, slowest first; each of zero mean and unit variance under the stationary
+        distribution, the first active state negative or zero; all zero where the active set has too few states.
     """
-    if len(transition.active) < 2:
-        return np.zeros(len(transition.active))
+    n_active = len(transition.active)
+    found = np.zeros((n_active, number))
     root = np.sqrt(transition.stationary)
     symmetric = root[:, None] * transition.matrix / root
     symmetric = (symmetric + symmetric.T) / 2 - root[:, None] * root
     values, vectors = np.linalg.eigh(symmetric)
-    vector: FloatArray = vectors[:, np.abs(values).argmax()] / root
-    return -vector if vector[0] > 0 else vector
+    slowest = np.argsort(-np.abs(values), kind="stable")[: min(number, n_active - 1)]
+    chosen = vectors[:, slowest] / root[:, None]
+    found[:, : len(slowest)] = np.where(chosen[:1] > 0, -chosen, chosen)
+    return found
 
 
 def slow_sides(transition: TransitionMatrix) -> SlowSides:
@@ -91,11 +95,48 @@ def slow_sides(transition: TransitionMatrix) -> SlowSides:
         >>> slow_sides(reversible_transition_matrix(counts)).codes.tolist()
         [0, 0, 1, -1]
     """
-    codes = np.full(transition.n_states, -1)
+    return _sides(transition, slow_eigenvectors(transition)[:, 0] > 0)
+
+
+def process_sides(transition: TransitionMatrix, number: int) -> tuple[SlowSides, ...]:
+    """The two sides of each of the slowest processes.
+
+    Of the slowest one `slow_sides`. A faster process goes on between some states only, and the sign of its
+    eigenvector elsewhere is noise: of it a state is on a side where its component reaches half of what the
+    components of that sign are on average (each weighted by its share in the variance), and else on none. The first
+    state that is on a side is on side 0.
+
+    Args:
+        transition: A reversible model.
+        number: How many processes; fewer where the active set is too small, their sides hold no state.
+
+    Example:
+        >>> from mdlm.kinetics.msm import reversible_transition_matrix
+        >>> counts = np.array([[800, 0, 0, 1], [0, 900, 9, 0], [0, 9, 900, 1], [1, 0, 1, 800]])
+        >>> [sides.codes.tolist() for sides in process_sides(reversible_transition_matrix(counts), 3)][1:]
+        [[0, -1, -1, 1], [-1, 0, 1, -1]]
+    """
+    vectors = slow_eigenvectors(transition, number)
+    faster = []
+    for vector in vectors.T[1:]:
+        codes = np.full(len(vector), -1)
+        for code, component in ((0, -vector), (1, vector)):
+            share = transition.stationary * np.where(component > 0, component, 0) ** 2
+            if share.sum() > 0:
+                codes[component >= SIDE_SHARE * (share @ component) / share.sum()] = code
+        if (codes >= 0).any() and codes[codes >= 0][0] == 1:
+            codes[codes >= 0] = 1 - codes[codes >= 0]
+        faster.append(_sides(transition, codes))
+    return (slow_sides(transition), *faster)[:number]
+
+
+def _sides(transition: TransitionMatrix, codes: IntArray | NDArray[np.bool_]) -> SlowSides:
+    """Sides on the whole alphabet from those of the active states."""
+    everywhere = np.full(transition.n_states, -1)
     weight = np.zeros(transition.n_states)
-    codes[transition.active] = slow_eigenvector(transition) > 0
+    everywhere[transition.active] = codes
     weight[transition.active] = transition.stationary
-    return SlowSides(codes, weight)
+    return SlowSides(everywhere, weight)
 
 
 def slow_process_overlap(first: TransitionMatrix, second: TransitionMatrix, weight: FloatArray) -> float:
@@ -110,7 +151,7 @@ def slow_process_overlap(first: TransitionMatrix, second: TransitionMatrix, weig
         From 0 (unrelated) to 1 (the same process); NaN where fewer than two states are shared.
     """
     shared, rows, columns = np.intersect1d(first.active, second.active, return_indices=True)
-    pair = np.stack([slow_eigenvector(first)[rows], slow_eigenvector(second)[columns]])
+    pair = np.stack([slow_eigenvectors(first)[rows, 0], slow_eigenvectors(second)[columns, 0]])
     weight = weight[shared]
     if not weight.sum():
         return float("nan")
@@ -152,12 +193,7 @@ def slow_events(piece: IntArray, codes: IntArray, min_frames: int) -> IntArray:
         >>> slow_events(np.array([0, 0, 1, 0, 0, 1, 1, 1]), np.array([0, 1]), min_frames=2).tolist()
         [[3, 7]]
     """
-    side = codes[piece]
-    on_a_side = np.flatnonzero(side >= 0)
-    ones = np.concatenate([[0], np.cumsum(side[on_a_side])])
-    in_window = ones[min_frames:] - ones[:-min_frames]
-    windows = np.flatnonzero((in_window >= HOLD * min_frames) | (in_window <= (1 - HOLD) * min_frames))
-    held = in_window[windows] > min_frames / 2
-    changes = np.flatnonzero(held[1:] != held[:-1])
-    first, last = windows[changes], windows[changes + 1] + min_frames - 1
-    return np.stack([on_a_side[first], on_a_side[last] + 1], axis=1)
+    from mdlm.kinetics.events_kernels import held_changes
+
+    found: IntArray = held_changes(np.asarray(piece), codes.astype(np.int8), min_frames, HOLD)
+    return found

@@ -8,6 +8,8 @@ import numpy as np
 
 from mdlm.trajectory import FloatArray, IntArray
 
+CHUNK_FRAMES = 1 << 18  # turned into wide integers at once, 2 MB
+
 
 def populations(pieces: Sequence[IntArray], n_states: int) -> FloatArray:
     """Share of all frames in each state, shape ``(n_states,)``; NaN where there are no frames.
@@ -18,7 +20,8 @@ def populations(pieces: Sequence[IntArray], n_states: int) -> FloatArray:
     """
     visits = np.zeros(n_states)
     for piece in pieces:
-        visits += np.bincount(piece, minlength=n_states)
+        for first in range(0, len(piece), CHUNK_FRAMES):
+            visits += np.bincount(piece[first : first + CHUNK_FRAMES], minlength=n_states)
     return visits / visits.sum() if visits.sum() else np.full(n_states, np.nan)
 
 

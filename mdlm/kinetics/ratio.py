@@ -19,8 +19,9 @@ def ratio_to_data(
     sampled_samples: FloatArray,
     data_samples: FloatArray,
     confidence: float,
+    index: int = 0,
 ) -> Interval:
-    """t2 of the sample over t2 of the training data, chains and trajectories resampled independently.
+    """A timescale of the sample over that of the training data, chains and trajectories resampled independently.
 
     A sample that never crossed has an infinite t2 and so an infinite ratio. Resampling cannot bound it from
     below; the Poisson law can: seeing no event is still compatible with ``-ln((1 - confidence) / 2)``
@@ -33,15 +34,17 @@ def ratio_to_data(
         sampled_samples: Bootstrap samples of the sample's timescales, shape ``(n_resamples, n_timescales)``.
         data_samples: The same for the data.
         confidence: Probability mass of the interval.
+        index: Which timescale; 0 is t2.
     """
-    t2_sampled, t2_data = _t2(sampled), _t2(data)
-    if math.isnan(t2_sampled) or not math.isfinite(t2_data):
+    in_sampled, in_data = _timescale(sampled, index), _timescale(data, index)
+    if math.isnan(in_sampled) or not (math.isfinite(in_data) and in_data > 0):
         return UNKNOWN
-    if math.isinf(t2_sampled):
-        promised = data.n_events * sampled.duration / data.duration
+    if math.isinf(in_sampled):
+        promised = data.events[index] * sampled.duration / data.duration
         compatible = -math.log((1 - confidence) / 2)
-        return Interval(math.inf, promised / compatible if not sampled.n_events else math.nan, math.inf)
-    return _interval(t2_sampled / t2_data, _difference(_log_t2(sampled_samples), _log_t2(data_samples)), confidence)
+        return Interval(math.inf, promised / compatible if not sampled.events[index] else math.nan, math.inf)
+    logs = [_logs(samples, index) for samples in (sampled_samples, data_samples)]
+    return _interval(in_sampled / in_data, _difference(*logs), confidence)
 
 
 def ratio_to_truth(
@@ -69,27 +72,27 @@ def ratio_to_truth(
         confidence: Probability mass of the interval.
         rng: Draws the truth's error.
     """
-    t2_sampled, t2_data = _t2(sampled), _t2(data)
+    t2_sampled, t2_data = _timescale(sampled), _timescale(data)
     if math.isnan(t2_sampled) or not math.isfinite(t2_data):
         return UNKNOWN
     value, error = truth
     if math.isinf(t2_sampled):
         return Interval(math.inf, math.nan, math.inf)
     log_truth = math.log(value) + error / value * rng.standard_normal(len(sampled_samples))
-    data_error = _log_t2(data_samples) - math.log(t2_data)
-    log_samples = _log_t2(sampled_samples) - log_truth + data_error
+    data_error = _logs(data_samples) - math.log(t2_data)
+    log_samples = _logs(sampled_samples) - log_truth + data_error
     return _interval(t2_sampled / value, log_samples, confidence)
 
 
-def _t2(estimate: Estimate) -> float:
-    """The slowest timescale, or NaN where the alphabet has but one state."""
-    return estimate.timescales[0].value if estimate.timescales else math.nan
+def _timescale(estimate: Estimate, index: int = 0) -> float:
+    """One timescale, t2 by default, or NaN where the alphabet has too few states."""
+    return estimate.timescales[index].value if index < len(estimate.timescales) else math.nan
 
 
-def _log_t2(samples: FloatArray) -> FloatArray:
-    """Logarithm of the slowest timescale; minus infinity for the zero of uncorrelated tokens."""
+def _logs(samples: FloatArray, index: int = 0) -> FloatArray:
+    """Logarithm of one timescale's samples; minus infinity for the zero of uncorrelated tokens."""
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(samples[:, 0]))
+        return np.asarray(np.log(samples[:, index]))
 
 
 def _difference(first: FloatArray, second: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from mdlm.trajectory import FloatArray, IntArray
 MAX_NEWTON_STEPS = 100
 STEP_TOLERANCE = 1e-7  # each step leaves its own square or, where the step itself is iterative, 1e-4 of it
 CG_TOLERANCE = 1e-4
-BATCHED_UP_TO = 64  # states; above it most pairs of states are never seen together and sparse algebra is faster
+BATCHED_UP_TO = 128  # states; above it most pairs of states are never seen together and sparse algebra is faster
 NOT_CONNECTED = "counts must be strongly connected, else the reversible estimate does not exist"
 
 

@@ -8,7 +8,7 @@ from scipy.sparse.linalg import eigsh
 
 from mdlm.trajectory import FloatArray
 
-DENSE_UP_TO = 64  # states; above it a few extremal eigenvalues are cheaper by Lanczos iteration
+DENSE_UP_TO = 200  # states; above it a few extremal eigenvalues are cheaper by Lanczos iteration
 
 
 def implied_timescales(transition_matrix: FloatArray, lag_time: float, n_timescales: int) -> FloatArray:

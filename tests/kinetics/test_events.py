@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from mdlm.kinetics.events import SlowSides, count_slow_events, slow_events, slow_process_overlap, slow_sides
+from mdlm.kinetics.events import (
+    SlowSides,
+    count_slow_events,
+    process_sides,
+    slow_events,
+    slow_process_overlap,
+    slow_sides,
+)
 from mdlm.kinetics.msm import reversible_transition_matrix
 
 TWO_SIDES = np.array([0, 1, -1])
@@ -135,3 +142,72 @@ def test_events_begin_and_end_where_windows_searched_one_by_one_say():
         last = share > 0.5, start
     assert len(expected) > 10
     assert slow_events(piece, TWO_SIDES, min_frames=10).tolist() == expected
+
+
+def cored(piece, n_frames):
+    """Changes of state after dynamical coring by msmhelper, which wants every frame of a window on the same side."""
+    import msmhelper
+
+    core = msmhelper.md.dynamical_coring(piece, n_frames, iterative=False).trajs[0]
+    return np.count_nonzero(np.diff(core))
+
+
+def test_without_flicker_the_count_is_that_of_dynamical_coring():
+    """Visits of a window or more are events in both; lone ones shorter than three quarters of it are in neither."""
+    rng = np.random.default_rng(0)
+    lengths = np.where(rng.random(400) < 0.5, rng.integers(1, 15, 400), rng.integers(20, 200, 400))
+    lengths[::2] = 50
+    piece = np.repeat(np.arange(400) % 2, lengths)
+    expected = cored(piece, 20)
+    assert 150 < expected < 250
+    assert count_slow_events([piece], TWO_SIDES, min_frames=20) == expected
+
+
+def test_a_burst_of_short_visits_is_one_visit_here_and_none_in_coring():
+    """Sixteen of twenty frames are on side 1: a label that flickers, not a side that is left."""
+    piece = np.repeat([0, 1, 0, 1, 0], [100, 8, 4, 8, 100])
+    assert count_slow_events([piece], TWO_SIDES, min_frames=20) == 2
+    assert cored(piece, 20) == 0
+
+
+def test_a_visit_between_three_quarters_and_all_of_a_window_is_an_event_here_and_none_in_coring():
+    piece = np.repeat([0, 1, 0], [100, 17, 100])
+    assert count_slow_events([piece], TWO_SIDES, min_frames=20) == 2
+    assert cored(piece, 20) == 0
+
+
+@pytest.mark.parametrize(("flicker", "least"), [(0.02, 19), (0.1, 19), (0.2, 19), (0.3, 5)])
+def test_flicker_hides_events_at_worst_and_makes_none(flicker, least):
+    """Nineteen crossings; up to a fifth of wrong frames all are counted, then fewer, never more."""
+    clean = np.repeat(np.arange(20) % 2, 1000)
+    flickering = clean ^ (np.random.default_rng(1).random(len(clean)) < flicker)
+    assert least <= count_slow_events([flickering], TWO_SIDES, min_frames=200) <= 19
+
+
+def test_coring_loses_nearly_all_events_at_a_flicker_of_one_frame_in_fifty():
+    """Why three quarters: a window of 200 frames without a single wrong one is rare, 0.98^200 = 2 %."""
+    clean = np.repeat(np.arange(20) % 2, 1000)
+    flickering = clean ^ (np.random.default_rng(1).random(len(clean)) < 0.02)
+    assert cored(flickering, 200) < 10
+
+
+def test_flicker_alone_is_no_event_unless_the_window_is_a_few_frames():
+    """One frame in five is wrong and nothing crosses: three of four wrong are common, fifteen of twenty are not."""
+    still = (np.random.default_rng(2).random(100_000) < 0.2).astype(int)
+    assert count_slow_events([still], TWO_SIDES, min_frames=20) == 0
+    assert count_slow_events([still], TWO_SIDES, min_frames=4) > 1000
+
+
+def test_a_faster_process_has_its_sides_where_it_goes_on(four_states):
+    """The fast processes are each state against its partner, alike in both pairs or opposite."""
+    slow, *fast = process_sides(reversible_transition_matrix((1e5 * four_states).round()), 3)
+    assert slow.codes.tolist() == [0, 0, 1, 1]
+    for sides in fast:
+        assert sides.codes[0] != sides.codes[1] or sides.codes[0] == -1
+        assert sides.codes[2] != sides.codes[3] or sides.codes[2] == -1
+
+
+def test_more_processes_than_states_have_no_sides():
+    sides = process_sides(reversible_transition_matrix(np.array([[9, 1, 0], [1, 9, 0], [0, 0, 5]])), 2)
+    assert sides[1].codes.tolist() == [-1, -1, -1]
+    assert not sides[1].exist
