@@ -9,6 +9,7 @@ CAPTIONS = {
         "estimated at; bands are intervals. A timescale can be read off where its curve is level. A sample that keeps "
         "the slow process has its uppermost curve inside the data's band at the judged lag (grey line). Faint: t3, t4.",
     ),
+    "populations": (
     "traces": (
         "The sequences themselves",
         "The same span of time of the training data and of one sampled chain. Both should stay, hop and return alike.",
@@ -18,7 +19,6 @@ CAPTIONS = {
         "How long it takes, on average, from the set of a row to that of a column, in the data, in the sample, and "
         "as a ratio: white is equal, one colour is a sample too slow, the other a sample too fast.",
     ),
-    "populations": (
         "Populations and free energies",
         "Share of time in each macrostate, and the same as a free energy. Where bars of one state differ, "
         "the sample has another equilibrium; the lower panel gives the error in kT, per state.",
@@ -56,10 +56,10 @@ CAPTIONS = {
         "Training",
         "Loss per epoch beside the entropy rate of a Markov chain on the same tokens: a model below it uses memory.",
     ),
+    "landscape": ("The partition", "Its borders over the free energy of the training data along the two features."),
     "partition": (
         "What partition and stride did to the data",
         "Timescales of the partition's own states, their populations and departures, and how fast they decorrelate "
         "before and after treatment and stride.",
     ),
-    "landscape": ("The partition", "Its borders over the free energy of the training data along the two features."),
 }
