@@ -10,6 +10,10 @@ CAPTIONS = {
         "the slow process has its uppermost curve inside the data's band at the judged lag (grey line). Faint: t3, t4.",
     ),
     "populations": (
+        "Populations and free energies",
+        "Share of time in each macrostate, and the same as a free energy. Where bars of one state differ, "
+        "the sample has another equilibrium; the lower panel gives the error in kT, per state.",
+    ),
     "traces": (
         "The sequences themselves",
         "The same span of time of the training data and of one sampled chain. Both should stay, hop and return alike.",
@@ -18,10 +22,6 @@ CAPTIONS = {
         "Mean first-passage times",
         "How long it takes, on average, from the set of a row to that of a column, in the data, in the sample, and "
         "as a ratio: white is equal, one colour is a sample too slow, the other a sample too fast.",
-    ),
-        "Populations and free energies",
-        "Share of time in each macrostate, and the same as a free energy. Where bars of one state differ, "
-        "the sample has another equilibrium; the lower panel gives the error in kT, per state.",
     ),
     "surfaces": (
         "Free-energy surfaces",

@@ -51,6 +51,7 @@ def _content(outcome: Outcome) -> dict[str, Any]:
         "title": _title(outcome),
         "verdict": evaluation.verdict,
         "kind": _kind(evaluation.verdict),
+        "verdicts": [f"t{k}: {said}" for k, said in enumerate(c.verdicts, start=2)],
         "judged_at": f"{c.lag_time:g} {c.time_unit}",
         "confidence": f"{c.confidence:.0%}",
         "reference_source": c.reference_source,
@@ -108,7 +109,7 @@ def _kind(verdict: str) -> str:
     """
     if verdict.startswith("undecided"):
         return "undecided"
-    return "within" if verdict.startswith("within") else "off"
+    return "within" if verdict.startswith("within") and "; but " not in verdict else "off"
 
 
 def _figures(outcome: Outcome) -> list[dict[str, str]]:

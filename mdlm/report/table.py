@@ -94,6 +94,7 @@ def kinetics_rows(outcome: Outcome) -> tuple[tuple[str, ...], list[tuple[str, ..
     if c.data.timescales:
         markov_ratio = interval(Interval(metrics["markov_t2_ratio_to_data"], math.nan, math.nan))
         rows.append(("t2 / data", "", "1", markov_ratio, interval(c.t2_ratio_to_data)))
+        rows.append(("data-limited floor", "", interval(c.floor.ratios[0]), "", ""))
     if c.t2_ratio_to_truth is not None:
         data_ratio = c.data.timescales[0].value / c.reference_timescales[0].value
         rows.append(("t2 / truth", "1", f"{data_ratio:.2f}", "", interval(c.t2_ratio_to_truth)))
