@@ -108,5 +108,5 @@ def evaluate(
         comparison = judge.compare(sequences.sampled_macrostates, progress)
     data, sampled = sequences.data_macrostates, sequences.sampled_macrostates
     with bar("details") as progress:
-        described = details(data, sampled, kinetics.lag_time, judge.sets, seed, progress=progress)
+        described = details(data, sampled, kinetics.lag_time, judge.measure.sets, seed, progress=progress)
     return Evaluation(sequences, judge, comparison, described, (*notes, *comparison.notes, *described.notes))

@@ -29,6 +29,7 @@ TINY = [
     "sampling.chain_length=500",
     "kinetics.n_resamples=20",
     "kinetics.n_lags=3",
+    "baselines=none",
 ]
 ROOT = Path(__file__).parent.parent
 UNSET = ("MDLM_CACHE_DIR", "MDLM_MLFLOW_DIR", "MDLM_DEBUG", "MLFLOW_TRACKING_URI")

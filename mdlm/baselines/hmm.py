@@ -71,7 +71,8 @@ class HiddenMarkovModel(Baseline):
     """Hidden Markov model; the validation likelihood chooses the number of hidden states.
 
     Tried are as many as there are macrostates, and up to ``extra_states`` more in steps of two, each on a quarter of
-    the frames with a quarter of the iterations; the best one is then fitted in full.
+    the frames with a quarter of the iterations; the best number is then fitted in full, from two first guesses, of
+    which the validation likelihood chooses too.
 
     Attributes:
         extra_states: Hidden states above the number of macrostates.
@@ -96,14 +97,18 @@ class HiddenMarkovModel(Baseline):
 
         def tried(n_hidden: int) -> float:
             n_iterations = -(-self.max_iterations // TRIAL)
-            model, _ = fitted(first_guess(trial, states.train.n_states, n_hidden, fewest), trial, n_iterations)
+            model, _ = fitted(metastable_guess(trial, states.train.n_states, n_hidden, fewest), trial, n_iterations)
             return model.nll(states.validation.pieces)
 
         sizes = range(fewest, fewest + self.extra_states + 1, 2)
         n_hidden = min(sizes, key=tried) if len(sizes) > 1 else fewest
         pieces = bounded(states.train.pieces, self.max_frames)
-        guess = first_guess(pieces, states.train.n_states, n_hidden, fewest)
-        model, finished = fitted(guess, pieces, self.max_iterations)
+        guesses = (
+            metastable_guess(pieces, states.train.n_states, n_hidden, fewest),
+            dealt_guess(pieces, states.train.n_states, n_hidden),
+        )
+        both = [fitted(guess, pieces, self.max_iterations) for guess in guesses]
+        model, finished = min(both, key=lambda fit: fit[0].nll(states.validation.pieces))
         chains = Dtraj(
             tuple(model.sampled(wanted)), states.train.frame_time, states.train.time_unit, states.train.n_states
         )
@@ -159,7 +164,7 @@ def bounded(pieces: tuple[IntArray, ...], max_frames: int) -> tuple[IntArray, ..
     return tuple(piece for piece in cut if len(piece) > 1)
 
 
-def first_guess(
+def metastable_guess(
     pieces: tuple[IntArray, ...], n_states: int, n_hidden: int, n_slow: int
 ) -> tuple[FloatArray, FloatArray]:
     """Where Baum-Welch begins: metastable sets by PCCA+, and hidden states beside them that are left soon.
@@ -188,6 +193,25 @@ def first_guess(
         emission[extra] = (shown[owner] + populations) / 2
     transition, emission = transition + SMALL, emission + SMALL
     return transition / transition.sum(axis=1, keepdims=True), emission / emission.sum(axis=1, keepdims=True)
+
+
+def dealt_guess(pieces: tuple[IntArray, ...], n_states: int, n_hidden: int) -> tuple[FloatArray, FloatArray]:
+    """The other beginning of Baum-Welch: hidden states dealt out to the observed ones, the most frequent first.
+
+    Each shows its own mostly and everything else as the populations say; the second one of an observed state lasts
+    four times as long as its first, and so on. It converges more slowly than `metastable_guess`, and sometimes higher.
+    """
+    counts = count_matrix(pieces, n_states, 1) + 1e-3
+    populations = counts.sum(axis=0) / counts.sum()
+    owner = np.argsort(-populations, kind="stable")[np.arange(n_hidden) % n_states]
+    emission = np.tile(0.2 * populations, (n_hidden, 1))
+    emission[np.arange(n_hidden), owner] += 0.8
+    leave = 0.02 * 4.0 ** -(np.arange(n_hidden) // n_states).astype(float)
+    flux = (counts + counts.T)[owner][:, owner] + 1e-2 * counts.max()
+    np.fill_diagonal(flux, 0.0)
+    transition = leave[:, None] * flux / flux.sum(axis=1, keepdims=True)
+    np.fill_diagonal(transition, 1 - leave)
+    return transition, emission
 
 
 def _metastable(pieces: tuple[IntArray, ...], n_states: int, n_slow: int) -> tuple[FloatArray, FloatArray]:

@@ -82,13 +82,12 @@ def judge_baselines(
     wanted = Wanted(
         prompts_BT=prompts(states.test.pieces, sampling.n_chains, sampling.prompt_length, rng),
         chain_length=sampling.chain_length,
-        lag_time=judge.lags.judged,
+        lag_time=judge.measure.lag_time,
         n_macrostates=lumping.n_macrostates,
         seed=int(rng.integers(2**62)),
     )
     results = []
     for number, (name, method) in enumerate(methods.items(), start=1):
-        progress(number - 1, len(methods), method.title)
         results.append(judged(name, method.title, method.draw(states, wanted), judge, lumping))
         progress(number, len(methods), method.title)
     return tuple(results)
@@ -98,12 +97,12 @@ def judged(name: str, title: str, drawn: Drawn, judge: Judge, lumping: Lumping) 
     """Judge one baseline's chains, at the judged lag only and at their own clock."""
     of_clock = replace(
         judge,
-        lags=replace(judge.lags, curve=(judge.lags.judged,)),
+        curve_lags=(judge.measure.lag_time,),
         form=replace(judge.form, frame_time=drawn.chains.frame_time),
     )
     comparison = of_clock.compare(lumping.lump(drawn.chains))
     times, note = comparison.sampled.timescales, drawn.note
-    if times and times[0].value < judge.lags.judged:
+    if times and times[0].value < judge.measure.lag_time:
         note += "; t2 is below the judged lag, where its value is rough"
     return BaselineResult(
         name=name,

@@ -6,7 +6,7 @@ from deeptime.markov.hmm import HiddenMarkovModel as DeeptimeHMM
 from deeptime.markov.hmm import MaximumLikelihoodHMM
 
 from mdlm.baselines.base import Wanted
-from mdlm.baselines.hmm import HiddenMarkov, HiddenMarkovModel, bounded, first_guess
+from mdlm.baselines.hmm import HiddenMarkov, HiddenMarkovModel, bounded, dealt_guess, metastable_guess
 from mdlm.trajectory import Dtraj, Split
 
 TRANSITION = np.array([[0.9, 0.1, 0.0], [0.05, 0.9, 0.05], [0.0, 0.2, 0.8]])
@@ -82,12 +82,15 @@ def test_sampled_chains_have_the_statistics_of_pairs_of_frames():
 def test_a_first_guess_is_a_model():
     pieces = (np.array([0, 0, 1, 1, 2, 0, 0, 1]),)
     for n_hidden, n_slow in ((2, 2), (3, 2), (7, 3), (7, 5)):  # of five metastable sets there are none here
-        transition, emission = first_guess(pieces, 3, n_hidden, n_slow)
-        assert transition.shape == (n_hidden, n_hidden)
-        assert emission.shape == (n_hidden, 3)
-        assert (transition > 0).all()
-        np.testing.assert_allclose(transition.sum(axis=1), 1)
-        np.testing.assert_allclose(emission.sum(axis=1), 1)
+        for transition, emission in (
+            metastable_guess(pieces, 3, n_hidden, n_slow),
+            dealt_guess(pieces, 3, n_hidden),
+        ):
+            assert transition.shape == (n_hidden, n_hidden)
+            assert emission.shape == (n_hidden, 3)
+            assert (transition > 0).all()
+            np.testing.assert_allclose(transition.sum(axis=1), 1)
+            np.testing.assert_allclose(emission.sum(axis=1), 1)
 
 
 def test_a_hidden_chain_is_found_again():

@@ -122,3 +122,31 @@ def test_counting_again_starts_anew():
     model = counted([[0, 1, 0, 1]], 2)
     model.count([np.array([0, 0, 0])])
     assert probabilities(model, 0) == pytest.approx([1, 0])
+
+
+def test_smoothing_mixes_orders_as_witten_and_bell_do():
+    """0 0 1 0 0 1 0: after 0 0 comes 1 (2 of 2); after 0 comes 0 (2) or 1 (2); of all that follow, 0 (4), 1 (2)."""
+    pieces = [np.array([0, 0, 1, 0, 0, 1, 0])]
+    for smoothing, lower in (("contexts", [0.5, 0.5]), ("all", None)):
+        model = MarkovConfig(2, smoothing).build(2)
+        model.count(pieces)
+        if lower is None:
+            populations = [(4 + 2 * 0.5) / 8, (2 + 2 * 0.5) / 8]
+            lower = [(2 + 2 * p) / 6 for p in populations]
+        assert probabilities(model, 0, 0) == pytest.approx([lower[0] / 3, (2 + lower[1]) / 3])  # one kind follows
+        assert probabilities(model, 0) == pytest.approx(lower)
+
+
+def test_smoothing_of_contexts_makes_no_jump_possible_that_training_never_saw():
+    model = MarkovConfig(2, "contexts").build(3)
+    model.count([np.array([0, 1, 1, 2, 1, 0, 1, 2, 2, 1])])
+    for history in ([0], [2, 0], [1, 0]):
+        assert probabilities(model, *history)[2] == 0
+    with pytest.raises(ValueError, match=r"^smoothing \(some\) must be one of none, contexts, all"):
+        MarkovConfig(2, "some")
+
+
+def test_a_forbidden_jump_is_forbidden():
+    model = counted([[0, 1, 2, 0, 2, 1, 0]], 3)
+    model.forbid(torch.tensor([[0, 1, 0], [0, 0, 0], [0, 0, 0]], dtype=torch.bool))
+    assert probabilities(model, 0)[1] == 0

@@ -104,3 +104,18 @@ def test_ages_beyond_those_seen_keep_the_hazard_of_the_state():
 def test_bad_fields_are_named(fields, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         SemiMarkovConfig(**fields)
+
+
+def test_smoothing_adds_one_visit_at_the_states_own_hazard_to_each_age():
+    """Visits of 1, 2 and, cut off, 2 frames: 2 ends in 4 frames at risk, so one visit adds one end and two frames."""
+    visits = np.array([0, 0, 0]), np.array([1, 2, 2]), np.array([True, True, False])
+    hazard = life_table(*visits, ages=np.array([1, 2]), n_states=1, prior_visits=1.0)
+    assert hazard.tolist() == [[(1 + 1) / (3 + 2), (1 + 1) / (1 + 2)]]
+
+
+def test_full_smoothing_leaves_nothing_impossible():
+    model = SemiMarkovConfig(2, 2.0, "all").build(4)
+    model.count([np.array([0, 0, 1, 1, 0, 2, 2, 0])])  # never in 3
+    logits, _ = model(torch.tensor([[0, 0, 0, 1, 2, 2, 2, 2, 3]]))
+    assert torch.isfinite(logits).all()
+    np.testing.assert_allclose(logits.exp().sum(-1), 1, rtol=1e-5)
