@@ -20,8 +20,8 @@ class ChapmanKolmogorov:
         times: k lags, in the time unit, shape ``(n_steps,)``.
         predicted: The k-th power of the transition matrix at one lag, shape ``(n_steps, n_active, n_active)``.
         estimated: The transition matrix counted at k lags, same shape; NaN in rows without a count.
-        standard_error: Of each estimated probability, from as many independent counts as there are in every k-th
-            lag's frame; same shape.
+        standard_error: Of each estimated probability, from as many counts as there are windows of k lags that do not
+            overlap: an upper estimate, since those that do overlap know more. Same shape.
         stationary: Share of the transitions at one lag that start in each state, shape ``(n_active,)``.
         active: States of the rows, the largest connected set at one lag, shape ``(n_active,)``.
     """

@@ -165,7 +165,8 @@ def details(
     of_data = sequence_details(data, plan, lambda what: progress(next(n_done), N_STEPS, f"data: {what}"))
     of_sample = sequence_details(sampled, plan, lambda what: progress(next(n_done), N_STEPS, f"sample: {what}"))
     held = None if held_out is None else held_out.strided(stride).pieces
-    copied = memorisation(data.strided(stride).pieces, sampled.pieces, data.n_states, seed, held)
+    trained_on = data.strided(stride, offsets="all").pieces  # as a model may have been
+    copied = memorisation(trained_on, sampled.pieces, data.n_states, seed, held)
     progress(N_STEPS, N_STEPS, "memorisation")
     times = [(sequence.n_changes, sequence.duration) for sequence in (of_sample, of_data)]
     return Details(

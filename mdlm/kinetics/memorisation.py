@@ -52,39 +52,44 @@ class Memorisation:
         return self.visits.length / self.visits_by_chance if self.visits_by_chance else np.nan
 
 
-class SegmentIndex:
-    """All segments of a set of sequences, ready to look others up in.
+def longest_copy(training: Sequence[IntArray], sampled: Sequence[IntArray], n_symbols: int) -> CopiedSegment:
+    """Find the longest segment of ``sampled`` that ``training`` holds; one of them where several are as long.
 
-    A suffix automaton: building takes time and memory in proportion to the training data (about 100 bytes an
-    entry), looking up takes time in proportion to the sample.
+    Where a segment is shared, so are all its parts; so its length is bisected. For each length all windows of the
+    training data go into a hash table, and those of the sample are looked up and compared entry by entry. Time grows
+    with the length of both (ten million against a million entries take seconds), memory with the training data, 50 to
+    100 bytes an entry.
+
+    Args:
+        training: Sequences, each of shape ``(n_entries,)``; no segment crosses from one to the next.
+        sampled: The same.
+        n_symbols: Entries lie in ``[0, n_symbols)``; those of ``sampled`` may be -1, which matches nothing.
+
+    Source: Karp & Rabin, IBM J. Res. Dev. 31, 249 (1987) for the rolling hash. Two different windows have the same
+    one with a probability of some 1e-19; that could only hide a copy, never invent one.
+
+    Example:
+        >>> longest_copy([np.array([0, 1, 2, 2]), np.array([1, 0])], [np.array([2, 1]), np.array([0, 1, 2, 1])], 3)
+        CopiedSegment(length=3, piece=1, start=0)
     """
+    from mdlm.kinetics.memorisation_kernels import enter_windows, find_window  # compiled
 
-    def __init__(self, pieces: Sequence[IntArray], n_symbols: int) -> None:
-        """Index ``pieces``, each of shape ``(n_entries,)``, entries in ``[0, n_symbols)``."""
-        from mdlm.kinetics.memorisation_kernels import build  # compiled
-
-        between = np.array([n_symbols], dtype=np.int32)  # no copied segment crosses from one piece to the next
-        parts = [part for piece in pieces for part in (np.asarray(piece, dtype=np.int32), between)]
-        self.n_symbols = n_symbols
-        self._automaton = build(np.concatenate([between, *parts]), n_symbols + 1)
-
-    def longest_copy(self, pieces: Sequence[IntArray]) -> CopiedSegment:
-        """Find the longest segment of ``pieces`` that the index holds; the first of equals.
-
-        Example:
-            >>> index = SegmentIndex([np.array([0, 1, 2, 2]), np.array([1, 0])], n_symbols=3)
-            >>> index.longest_copy([np.array([2, 1, 0]), np.array([0, 1, 2, 1, 0])])
-            CopiedSegment(length=3, piece=1, start=0)
-        """
-        from mdlm.kinetics.memorisation_kernels import longest_match  # compiled
-
-        best = CopiedSegment(0, 0, 0)
-        for number, piece in enumerate(pieces):
-            text = np.asarray(piece, dtype=np.int32)
-            length, end = longest_match(self._automaton, self.n_symbols + 1, np.where(text < self.n_symbols, text, -1))
-            if length > best.length:
-                best = CopiedSegment(int(length), number, int(end - length))
-        return best
+    (known, known_edges), (text, edges) = _joined(training), _joined(sampled)
+    text[text < 0] = n_symbols
+    values = np.random.default_rng(0).integers(2**64, size=n_symbols + 1, dtype=np.uint64)
+    n_slots = 1 << int(2 * len(known) + 1).bit_length()
+    keys, starts = np.empty(n_slots, dtype=np.uint64), np.empty(n_slots, dtype=np.int64)
+    seen = np.empty(4 * n_slots, dtype=np.uint8)
+    best, shortest_missing = CopiedSegment(0, 0, 0), min(_longest(known_edges), _longest(edges)) + 1
+    while best.length + 1 < shortest_missing:
+        width = min(2 * best.length + 1, (best.length + shortest_missing) // 2)
+        enter_windows(known, known_edges, values, width, keys, starts, seen)
+        piece, start, _ = find_window(text, edges, values, width, keys, starts, seen, known)
+        if piece < 0:
+            shortest_missing = width
+        else:
+            best = CopiedSegment(width, int(piece), int(start - edges[piece]))
+    return best
 
 
 def memorisation(
@@ -112,12 +117,12 @@ def memorisation(
     """
     surrogate = semi_markov_surrogate(training, [len(piece) for piece in sampled], n_states, seed)
     sequences = [sampled, surrogate] + ([] if held_out is None else [held_out])
-    index = SegmentIndex(training, n_states)
-    tokens = [index.longest_copy(pieces) for pieces in sequences]
+    tokens = [longest_copy(training, pieces, n_states) for pieces in sequences]
     symbols, known = _whole_visits(training, n_states)
-    of_training = [np.searchsorted(known, piece) for piece in symbols]
-    index = SegmentIndex(of_training, len(known))
-    visits = [index.longest_copy(_known_only(_whole_visits(pieces, n_states)[0], known)) for pieces in sequences]
+    places = _places(symbols, known)
+    visits = [
+        longest_copy(places, _places(_whole_visits(pieces, n_states)[0], known), len(known)) for pieces in sequences
+    ]
     held = (tokens[2].length, visits[2].length) if held_out is not None else (None, None)
     return Memorisation(tokens[0], tokens[1].length, visits[0], visits[1].length, *held)
 
@@ -168,8 +173,22 @@ def _whole_visits(pieces: Sequence[IntArray], n_states: int) -> tuple[list[IntAr
     return [part[inside] for part, inside in zip(*parts, strict=True)], np.unique(codes[whole])
 
 
-def _known_only(pieces: list[IntArray], known: IntArray) -> list[IntArray]:
+def _places(pieces: list[IntArray], known: IntArray) -> list[IntArray]:
     """Place of each number among the ``known``, -1 for those that are not there."""
     places = [np.searchsorted(known, piece) for piece in pieces]
     padded = np.append(known, -1)
     return [np.where(padded[place] == piece, place, -1) for place, piece in zip(places, pieces, strict=True)]
+
+
+def _joined(pieces: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """All pieces one after the other, and where each begins and ends."""
+    edges = np.cumsum([0, *(len(piece) for piece in pieces)], dtype=np.int64)
+    text = np.empty(edges[-1], dtype=np.int32)
+    for piece, start, end in zip(pieces, edges, edges[1:], strict=False):
+        text[start:end] = piece
+    return text, edges
+
+
+def _longest(edges: IntArray) -> int:
+    """Length of the longest piece."""
+    return int(np.diff(edges).max(initial=0))

@@ -1,4 +1,4 @@
-"""Compiled suffix automaton: the longest segment of one sequence that occurs in another, in linear time."""
+"""Compiled search for the longest segment that two sets of sequences share, and a surrogate to compare it with."""
 
 from __future__ import annotations
 
@@ -8,143 +8,100 @@ from numpy.typing import NDArray
 
 from mdlm.trajectory import FloatArray, IntArray
 
-Automaton = tuple[IntArray, IntArray, IntArray]
-"""Length and suffix link of each node; hash table of edges, each its key (node and symbol) and the node it leads to."""
+HashArray = NDArray[np.uint64]
+BASE = np.uint64(0x9E3779B97F4A7C15)  # of the rolling hash; any large odd number
+ZERO = np.uint64(0)
 
 
 @njit(nogil=True, cache=True)
-def _first_place(key: int | np.int64, mask: int) -> np.int64:
-    """Where to begin to look for a key."""
-    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64((mixed ^ (mixed >> np.uint64(29))) & np.uint64(mask))
+def _mixed(key: np.uint64) -> np.uint64:
+    """Spread a hash over its low bits, which number the slots."""
+    key = (key ^ (key >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return key ^ (key >> np.uint64(29))
 
 
 @njit(nogil=True, cache=True)
-def _slot(key: int | np.int64, edge_key: IntArray, table: IntArray) -> np.int64:
-    """Place of a key in the table: where it is, or the free place where it belongs."""
-    mask = len(table) - 1
-    place = _first_place(key, mask)
-    while table[place] >= 0 and edge_key[table[place]] != key:
-        place = (place + 1) & mask
-    return place
+def _power(width: int) -> np.uint64:
+    """The base to the power of ``width``, modulo 2^64."""
+    power = np.uint64(1)
+    for _ in range(width):
+        power *= BASE
+    return power
 
 
 @njit(nogil=True, cache=True)
-def build(text: IntArray, n_symbols: int) -> Automaton:
-    """Suffix automaton of ``text``, whose symbols lie in ``[0, n_symbols)``.
+def enter_windows(
+    text: IntArray, edges: IntArray, values: HashArray, width: int, keys: HashArray, starts: IntArray, seen: IntArray
+) -> None:
+    """Enter every window of ``width`` entries into a hash table, the first of equal ones.
 
-    Source: Blumer et al., Theor. Comput. Sci. 40, 31 (1985): at most 2 n nodes and 3 n edges, built in linear time.
+    Args:
+        text: All pieces one after the other, shape ``(n_entries,)``.
+        edges: Where each begins and ends, shape ``(n_pieces + 1,)``; no window crosses.
+        values: A random number for each symbol.
+        width: Entries of a window.
+        keys: Hashes, shape ``(n_slots,)`` with a power of two of slots, more than there are windows; filled.
+        starts: First entry of the window in each slot, -1 for none; filled.
+        seen: Whether any window has these low bits, shape of a larger power of two; filled. Small enough for the
+            processor's cache, it answers most questions.
     """
-    n_nodes, n_edges = 1, 0
-    most_nodes, most_edges = 2 * len(text) + 2, 3 * len(text) + 4
-    length = np.zeros(most_nodes, dtype=np.int32)
-    link = np.full(most_nodes, -1, dtype=np.int32)
-    newest = np.full(most_nodes, -1, dtype=np.int32)  # last edge of each node ...
-    older = np.empty(most_edges, dtype=np.int32)  # ... and the one before each edge
-    edge_key = np.empty(most_edges, dtype=np.int64)
-    target = np.empty(most_edges, dtype=np.int32)
-    size = 16
-    while size < 2 * most_edges:
-        size *= 2
-    table = np.full(size, -1, dtype=np.int32)
-    last = 0
-    for position in range(len(text)):
-        symbol = np.int64(text[position])
-        current = n_nodes
-        n_nodes += 1
-        length[current] = position + 1
-        node = last
-        edge = -1
-        while node >= 0:
-            key = node * n_symbols + symbol
-            place = _slot(key, edge_key, table)
-            edge = table[place]
-            if edge >= 0:
-                break
-            table[place] = n_edges
-            edge_key[n_edges], target[n_edges], older[n_edges] = key, current, newest[node]
-            newest[node] = n_edges
-            n_edges += 1
-            node = link[node]
-        last = current
-        if node < 0:
-            link[current] = 0
-            continue
-        found = target[edge]
-        if length[found] == length[node] + 1:
-            link[current] = found
-            continue
-        clone = n_nodes
-        n_nodes += 1
-        length[clone], link[clone] = length[node] + 1, link[found]
-        copied = newest[found]
-        while copied >= 0:
-            key = clone * n_symbols + edge_key[copied] % n_symbols
-            table[_slot(key, edge_key, table)] = n_edges
-            edge_key[n_edges], target[n_edges], older[n_edges] = key, target[copied], newest[clone]
-            newest[clone] = n_edges
-            n_edges += 1
-            copied = older[copied]
-        while node >= 0:
-            edge = table[_slot(node * n_symbols + symbol, edge_key, table)]
-            if edge < 0 or target[edge] != found:
-                break
-            target[edge] = clone
-            node = link[node]
-        link[found] = link[current] = clone
-    return length[:n_nodes].copy(), link[:n_nodes].copy(), _transitions(edge_key[:n_edges], target[:n_edges])
+    starts[:] = -1
+    seen[:] = 0
+    power, mask, seen_mask = _power(width), np.uint64(len(keys) - 1), np.uint64(len(seen) - 1)
+    for piece in range(len(edges) - 1):
+        key = ZERO
+        for end in range(edges[piece], edges[piece + 1]):
+            key = key * BASE + values[text[end]]
+            start = end - width + 1
+            if start < edges[piece]:
+                continue
+            if start > edges[piece]:
+                key -= values[text[start - 1]] * power
+            mixed = _mixed(key)
+            seen[mixed & seen_mask] = 1
+            slot = mixed & mask
+            while starts[slot] >= 0 and keys[slot] != key:
+                slot = (slot + np.uint64(1)) & mask
+            if starts[slot] < 0:
+                keys[slot], starts[slot] = key, start
 
 
 @njit(nogil=True, cache=True)
-def _transitions(edge_key: IntArray, target: IntArray) -> IntArray:
-    """Hash table with key and target side by side, so that looking one up touches memory once."""
-    size = 16
-    while 2 * size < 3 * len(edge_key):
-        size *= 2
-    table = np.full((size, 2), -1, dtype=np.int64)
-    for edge in range(len(edge_key)):
-        place = _first_place(edge_key[edge], size - 1)
-        while table[place, 0] >= 0:
-            place = (place + 1) & (size - 1)
-        table[place, 0], table[place, 1] = edge_key[edge], target[edge]
-    return table
+def find_window(
+    text: IntArray,
+    edges: IntArray,
+    values: HashArray,
+    width: int,
+    keys: HashArray,
+    starts: IntArray,
+    seen: IntArray,
+    known: IntArray,
+) -> tuple[int, int, int]:
+    """Find the first window of ``text`` that is among those entered from ``known``, compared entry by entry.
 
-
-@njit(nogil=True, cache=True)
-def _follow(key: int | np.int64, transitions: IntArray) -> np.int64:
-    """Node that the edge of this key leads to, -1 for none."""
-    mask = len(transitions) - 1
-    place = _first_place(key, mask)
-    while transitions[place, 0] >= 0 and transitions[place, 0] != key:
-        place = (place + 1) & mask
-    return transitions[place, 1]
-
-
-@njit(nogil=True, cache=True)
-def longest_match(automaton: Automaton, n_symbols: int, text: IntArray) -> tuple[int, int]:
-    """Length of the longest segment of ``text`` that the automaton's text holds, and the frame after its end.
-
-    Symbols of ``text`` outside ``[0, n_symbols)`` match nothing.
+    Returns:
+        Its piece, its first entry in ``text`` and that in ``known``; -1 each where there is none.
     """
-    length, link, transitions = automaton
-    best, best_end = 0, 0
-    node, matched = np.int64(0), np.int64(0)
-    for position in range(len(text)):
-        symbol = np.int64(text[position])
-        if symbol < 0 or symbol >= n_symbols:
-            node, matched = np.int64(0), np.int64(0)
-            continue
-        following = _follow(node * n_symbols + symbol, transitions)
-        while following < 0 and node > 0:
-            node = np.int64(link[node])
-            matched = np.int64(length[node])
-            following = _follow(node * n_symbols + symbol, transitions)
-        if following >= 0:
-            node = following
-            matched += 1
-        if matched > best:
-            best, best_end = matched, position + 1
-    return best, best_end
+    power, mask, seen_mask = _power(width), np.uint64(len(keys) - 1), np.uint64(len(seen) - 1)
+    for piece in range(len(edges) - 1):
+        key = ZERO
+        for end in range(edges[piece], edges[piece + 1]):
+            key = key * BASE + values[text[end]]
+            start = end - width + 1
+            if start < edges[piece]:
+                continue
+            if start > edges[piece]:
+                key -= values[text[start - 1]] * power
+            mixed = _mixed(key)
+            if not seen[mixed & seen_mask]:
+                continue
+            slot = mixed & mask
+            while starts[slot] >= 0 and keys[slot] != key:
+                slot = (slot + np.uint64(1)) & mask
+            there = starts[slot]
+            if there >= 0 and (known[there : there + width] == text[start : end + 1]).all():
+                return piece, start, there
+    return -1, -1, -1
 
 
 @njit(nogil=True, cache=True)

@@ -60,3 +60,13 @@ def test_pieces_too_short_for_the_lag_give_no_error_at_all(pieces):
 def test_one_state_alone_is_predicted():
     found = chapman_kolmogorov([np.zeros(20, dtype=int)], 3, 2, 1.0, steps=[1, 2])
     assert (found.active.tolist(), found.max_error) == ([0], 0)
+
+
+def test_the_standard_error_is_an_upper_one(sample_chain):
+    """The spread over repetitions lies between that of all counts and that of windows that do not overlap."""
+    chain = np.array([[0.7, 0.3], [0.2, 0.8]])
+    pieces = sample_chain(chain, 200, 2000, seed=4)
+    found = [chapman_kolmogorov([piece], 2, 5, 1.0, steps=[2]) for piece in pieces]
+    spread = np.std([one.estimated[0, 0, 0] for one in found], ddof=1)
+    said = np.mean([one.standard_error[0, 0, 0] for one in found])
+    assert said / np.sqrt(2 * 5) < spread < said

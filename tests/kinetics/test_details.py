@@ -160,3 +160,9 @@ def test_sequences_that_cannot_be_compared_are_refused(pair, change, message):
     sampled = {"pieces": (np.array([0, 1]),), "frame_time": 1.0, "time_unit": "ps", "n_states": 4} | change
     with pytest.raises(ValueError, match=message):
         details(pair[0], Dtraj(**sampled), 5.0, EACH)
+
+
+def test_a_copy_of_the_data_at_another_offset_of_the_stride_is_a_copy(pair):
+    data, _ = pair
+    copy = Dtraj((data.pieces[3][1::2][100:900],), 1.0, "ps", 4)
+    assert details(data, copy, 5.0, EACH).memorisation.tokens.length == 800
