@@ -51,7 +51,10 @@ def complete(line, cwd):
         ("mdlm cache ", ["list", "prune", "--directory"]),
         ("mdlm cache list ", ["--directory"]),
         ("mdlm cache prune --o", ["--older-than"]),
-        ("mdlm cache prune --stage ", ["trajectories", "features", "partition", "recrossing", "macrostates"]),
+        (
+            "mdlm cache prune --stage ",
+            ["trajectories", "features", "partition", "recrossing", "macrostates", "baselines"],
+        ),
         ("mdlm cache prune --all --stage p", ["partition"]),
         ("mdlm fetch ", ["alanine_dipeptide_mdshare", "1PIN", "--all"]),
         ("mdlm fetch 1PIN a", ["alanine_dipeptide_mdshare"]),
