@@ -204,8 +204,26 @@ def export(words: Sequence[str]) -> None:
     """Write a sampled chain as a movie of training frames."""
     from mdlm import cli_export
 
+    _told_in_one_line(cli_export.run, words)
+
+
+def evaluate(words: Sequence[str]) -> None:
+    """Judge a finished run anew, or any state sequences."""
+    from mdlm import cli_evaluate
+
+    _told_in_one_line(cli_evaluate.run, words)
+
+
+def report(words: Sequence[str]) -> None:
+    """Open the report of a finished run."""
+    from mdlm import cli_report
+
+    _told_in_one_line(cli_report.run, words)
+
+
+def _told_in_one_line(run: Callable[[Sequence[str]], None], words: Sequence[str]) -> None:
     try:
-        cli_export.run(words)
+        run(words)
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
@@ -216,24 +234,14 @@ def sample(words: Sequence[str]) -> None:
     """Draw more tokens from the model of a finished run."""
     from mdlm import cli_sample
 
-    try:
-        cli_sample.run(words)
-    except Exception as error:
-        if os.environ.get("MDLM_DEBUG"):
-            raise
-        fail(in_one_line(error))
+    _told_in_one_line(cli_sample.run, words)
 
 
 def study(words: Sequence[str]) -> None:
     """Say what many runs of one design have found together."""
     from mdlm import cli_study
 
-    try:
-        cli_study.run(words)
-    except Exception as error:
-        if os.environ.get("MDLM_DEBUG"):
-            raise
-        fail(in_one_line(error))
+    _told_in_one_line(cli_study.run, words)
 
 
 def fetch(words: Sequence[str]) -> None:
@@ -264,6 +272,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "simulate": simulate,
     "sample": sample,
+    "evaluate": evaluate,
+    "report": report,
     "export": export,
     "study": study,
     "ui": ui,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mdlm import cli_export, cli_sample
 from mdlm.cache import STAGES
+from mdlm.cli_evaluate import FIELDS as EVALUATE_FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 from mdlm.cli_study import ACTIONS
 from mdlm.cli_study import FIELDS as STUDY_FIELDS
@@ -64,6 +65,10 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = [*(f"{name}=" for name in cli_sample.FIELDS), "--config-dir"]
     elif words[0] == "study":
         found = list(ACTIONS) if len(words) == 2 else [f"{name}=" for name in STUDY_FIELDS]
+    elif words[0] == "evaluate":
+        found = _evaluate(typed, conf)
+    elif words[0] == "report":
+        found = ["run=", "cache_dir=", "--config-dir", "--no-browser"]
     elif words[0] == "cache":
         found = _cache(words[1:-1])
     elif words[0] == "fetch":
@@ -78,6 +83,17 @@ def _export(typed: str) -> list[str]:
     if typed.startswith("draw="):
         return ["draw=nearest", "draw=random"]
     return [*(f"{name}=" for name in cli_export.FIELDS), "--config-dir"]
+
+
+def _evaluate(typed: str, conf: Path) -> list[str]:
+    """Fields of `mdlm evaluate`; after some their values, after ``kinetics.`` its fields."""
+    values = {"macrostates": ("own", "pcca"), "tracking": ("none", "mlflow")}
+    name, equals, _ = typed.partition("=")
+    if equals:
+        return [f"{name}={value}" for value in values.get(name, ())]
+    if typed.startswith("kinetics."):
+        return _overrides(typed, conf)
+    return [*(f"{field}=" for field in EVALUATE_FIELDS), "kinetics.", "--config-dir"]
 
 
 def _cache(before: Sequence[str]) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mdlm.cli_parser import Parser
+from mdlm.cli_parser import Parser, own_modules
 
 USAGE = """\
 Write a sampled chain as a movie: for each of its states a real frame of that state from the training trajectories.
@@ -120,14 +119,4 @@ def fields_of(command: str, known: Fields, words: Sequence[str]) -> tuple[dict[s
             raise ValueError(f"{name} must be {allowed}: {name}=...")
     if "run" not in fields:
         raise ValueError("run is missing; give the folder of a finished run: run=DIR")
-    return fields, {"mdlm", *_own_modules(options.config_dir)}
-
-
-def _own_modules(config_dir: Path | None) -> set[str]:
-    """Modules of a user's own options, made importable."""
-    if config_dir is None:
-        return set()
-    if not config_dir.is_dir():
-        raise ValueError(f"--config-dir ({config_dir}) must be an existing directory")
-    sys.path.append(str(config_dir.resolve()))
-    return {file.stem for file in config_dir.glob("*.py")}
+    return fields, {"mdlm", *own_modules(options.config_dir)}

@@ -32,6 +32,8 @@ Commands:
   train        train a model, sample it, and judge its kinetics (try: mdlm train)
   simulate     only make a system's trajectories and keep them for later runs
   sample       draw more tokens from the model of a finished run
+  evaluate     judge a finished run anew, or any state sequences, without training
+  report       open a run's report: verdict, table, figures, how to reproduce it
   export       write a sampled chain as a movie of training frames
   study        which choice decides, from many runs: effects with intervals, in one page
   ui           open the table of all runs in MLflow

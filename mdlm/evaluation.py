@@ -7,6 +7,7 @@ from functools import cached_property
 
 from mdlm.kinetics.compare import Kinetics
 from mdlm.kinetics.comparison import Comparison
+from mdlm.kinetics.details import Details, details
 from mdlm.kinetics.judge import Judge
 from mdlm.macrostates.base import Lumping
 from mdlm.progress import bar
@@ -58,12 +59,14 @@ class Evaluation:
         sequences: What was judged.
         judge: The reference and the data, estimated once; judges any other sample of them as well.
         comparison: Timescales, passage times, populations, the verdict.
+        details: Distributions and curves, and what is behind a difference.
         notes: What a reader must know before using a number.
     """
 
     sequences: Sequences
     judge: Judge
     comparison: Comparison
+    details: Details
     notes: tuple[str, ...]
 
     @property
@@ -73,7 +76,7 @@ class Evaluation:
 
     def metrics(self) -> dict[str, float]:
         """Every number under its logged name; NaN where there is no finite value."""
-        return self.comparison.metrics()
+        return self.comparison.metrics() | self.details.metrics()
 
 
 def evaluate(
@@ -103,4 +106,7 @@ def evaluate(
         )
     with bar("judging kinetics") as progress:
         comparison = judge.compare(sequences.sampled_macrostates, progress)
-    return Evaluation(sequences, judge, comparison, (*notes, *comparison.notes))
+    data, sampled = sequences.data_macrostates, sequences.sampled_macrostates
+    with bar("details") as progress:
+        described = details(data, sampled, kinetics.lag_time, judge.measure.sets, seed, progress=progress)
+    return Evaluation(sequences, judge, comparison, described, (*notes, *comparison.notes, *described.notes))

@@ -25,7 +25,7 @@ from mdlm.outcome import Outcome, TrainingCurve, learned
 from mdlm.partition.base import Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
-from mdlm.report.run_folder import check_writable, only_run_in, write_chains, write_results
+from mdlm.report.run_folder import check_writable, only_run_in, trained_by, write_chains, write_results
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
 from mdlm.store import Store
@@ -188,9 +188,9 @@ class Experiment:
                 baselines=self._baselines(stages, strided, evaluation.judge),
                 context=self._context(fitted, tokens, strided, tokeniser.frames_per_token),
             )
-            outcome = Outcome(directory, evaluation, learning)
+            outcome = Outcome(directory, evaluation, config, trained_by(directory), learning)
             write_chains(directory, evaluation.sequences, tokeniser, sampled)
-            files = write_results(outcome, config)
+            files = write_results(outcome)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(outcome.metrics)
             tracker.tags({"verdict": evaluation.verdict, "batching": fitted.batching})

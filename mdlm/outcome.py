@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mdlm.evaluation import Evaluation, Sequences
 from mdlm.kinetics.diagnosis import Diagnosis, diagnose
@@ -42,22 +42,24 @@ class Learning:
     Attributes:
         stages: Everything before the tokens: data, partition, treatment, macrostates.
         diagnosis: What partition, treatment and stride did to the training data.
-        curve: How training went; None where that was not kept.
-        metrics: Of data, tokens, training and sampling, under their logged names.
+        curve: How training went.
+        costs: Metrics of tokens, training and sampling, under their logged names.
+        metrics: These, and those of the data.
         baselines: What simpler models reach, from the same training states.
         context: Held-out loss against the history the model is shown; None where that was not measured.
     """
 
     stages: Stages
     diagnosis: Diagnosis
-    curve: TrainingCurve | None
+    curve: TrainingCurve
+    costs: Mapping[str, float]
     metrics: Mapping[str, float]
     baselines: tuple[BaselineResult, ...] = ()
     context: ContextCurve | None = None
 
 
 def learned(
-    stages: Stages, sequences: Sequences, lag_time: float, curve: TrainingCurve | None, costs: Mapping[str, float]
+    stages: Stages, sequences: Sequences, lag_time: float, curve: TrainingCurve, costs: Mapping[str, float]
 ) -> Learning:
     """Describe the data on their way to the model.
 
@@ -70,7 +72,9 @@ def learned(
     """
     diagnosis = diagnose(stages.states.train, sequences.data, sequences.tokens, lag_time, N_TIMESCALES)
     mixed = {"macrostates_mixed_share": sequences.lumping.mixed_share}
-    return Learning(stages, diagnosis, curve, {**diagnosis.metrics(), **stages.effect.metrics(), **mixed, **costs})
+    return Learning(
+        stages, diagnosis, curve, costs, {**diagnosis.metrics(), **stages.effect.metrics(), **mixed, **costs}
+    )
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,15 @@ class Outcome:
     Attributes:
         directory: Where it is written.
         evaluation: The judgement.
+        config: All that was chosen, nested.
+        command: What was typed, or what does the same.
         learning: How the sampled chains were made; None for sequences from elsewhere.
     """
 
     directory: Path
     evaluation: Evaluation
+    config: Mapping[str, Any]
+    command: str
     learning: Learning | None = None
 
     @property

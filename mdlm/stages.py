@@ -166,6 +166,21 @@ class Stages:
         """Names all that decides the treated states, the code among it."""
         return digest(self._identities["recrossing"])
 
+    def has_states(self) -> bool:
+        """Whether all that judging needs is in the store."""
+        needed = ["partition"]
+        needed += [] if isinstance(self.recrossing, Keep) else ["recrossing"]
+        needed += [] if isinstance(self.macrostates, Own) else ["macrostates"]
+        return all(map(self._has, needed))
+
+    def has_frames(self) -> bool:
+        """Whether the trajectories as the partition sees them are at hand without computing trajectories."""
+        return "_described" in vars(self) or "trajectories" in vars(self) or self._has("trajectories")
+
+    def _has(self, stage: str) -> bool:
+        part = getattr(self, "system" if stage == "trajectories" else stage)
+        return self._store.path(stage, _name(part), self._identities[stage]).exists()
+
     def after(self, stage: str, part: object, identity: Mapping[str, Any], compute: Callable[[], T]) -> T:
         """A result that follows from the treated states and macrostates and from ``identity``; kept like the stages."""
         before = {name: digest(self._identities[name]) for name in ("recrossing", "macrostates")}

@@ -46,7 +46,8 @@ def my_conf(tmp_path):
 def test_help_lists_the_commands(words, mdlm, tmp_path):
     ended = mdlm(*words, cwd=tmp_path)
     assert ended.code == 0
-    for command in ("train", "simulate", "sample", "export", "study", "ui", "cache", "completion"):
+    commands = ("train", "simulate", "sample", "evaluate", "report", "export", "study", "ui", "cache", "completion")
+    for command in commands:
         assert f"\n  {command} " in ended.out
 
 

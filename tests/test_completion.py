@@ -31,8 +31,8 @@ def complete(line, cwd):
         (
             "mdlm ",
             [
-                *("train", "simulate", "sample", "export", "study", "ui", "cache", "fetch", "completion"),
-                *("--help", "--version"),
+                *("train", "simulate", "sample", "evaluate", "report", "export", "study"),
+                *("ui", "cache", "fetch", "completion", "--help", "--version"),
             ],
         ),
         ("mdlm tr", ["train"]),

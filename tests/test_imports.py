@@ -46,7 +46,14 @@ ALLOWED = {
     | {"fingerprint", "store", "system.base", "features.base", "partition.base", "recrossing.base"}
     | {"recrossing.effect", "recrossing.keep"},
     "evaluation": BASIS
-    | {"kinetics.compare", "kinetics.comparison", "kinetics.judge", "macrostates.base", "system.base"},
+    | {
+        "kinetics.compare",
+        "kinetics.comparison",
+        "kinetics.details",
+        "kinetics.judge",
+        "macrostates.base",
+        "system.base",
+    },
     "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
     "experiment": BASIS
     | {"", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking", "report.run_folder"}
@@ -65,10 +72,10 @@ ALLOWED = {
         "kinetics.judge",
         "study.settings",
     },
-    "report": BASIS | {"kinetics.comparison", "baselines.judgement"},
+    "report": BASIS | {"fingerprint", "kinetics.comparison", "baselines.judgement"},
     "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     "export": BASIS
-    | {"build", "experiment", "stages", "features.framewise", "features.molecule"}
+    | {"build", "evaluation", "experiment", "outcome", "stages", "features.framewise", "features.molecule"}
     | {"model.base", "sampling.sampling", "tokens.base", "training.fitted", "training.training"}
     | {"partition.labels", "partition.metrics", "kinetics.estimate", "kinetics.events"}
     | {"report.partition_figures", "report.run_folder", "report.style"},

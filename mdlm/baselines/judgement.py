@@ -88,7 +88,6 @@ def judge_baselines(
     )
     results = []
     for number, (name, method) in enumerate(methods.items(), start=1):
-        progress(number - 1, len(methods), method.title)
         results.append(judged(name, method.title, method.draw(states, wanted), judge, lumping))
         progress(number, len(methods), method.title)
     return tuple(results)

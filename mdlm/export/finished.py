@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from mdlm.build import build
+from mdlm.evaluation import Sequences
 from mdlm.experiment import Experiment
 from mdlm.kinetics.estimate import markov_state_model
 from mdlm.kinetics.events import slow_events, slow_sides
+from mdlm.outcome import Learning, TrainingCurve, learned
+from mdlm.report.run_folder import LEARNING_FILE
 from mdlm.stages import Stages
 from mdlm.trajectory import Dtraj, IntArray
 
@@ -27,11 +31,13 @@ class FinishedRun:
         experiment: What it was.
         chains: The states of its sampled chains.
         state_names: Their names when the run was made.
+        config: Its configuration.
     """
 
     experiment: Experiment
     chains: Dtraj
     state_names: tuple[str, ...]
+    config: Mapping[str, Any]
 
     @classmethod
     def read(
@@ -51,7 +57,8 @@ class FinishedRun:
         for name in ("config.yaml", "sampled.npz", "chains.npy"):
             if not (directory / name).is_file():
                 raise ValueError(f"run ({directory}) must be the folder of a finished run; it has no {name}")
-        experiment = build(_config(directory / "config.yaml"), trusted)
+        config = _config(directory / "config.yaml")
+        experiment = build(config, trusted)
         if not isinstance(experiment, Experiment):
             raise ValueError(f"run ({directory}) must be the folder of a finished run; config.yaml is of none")
         if cache_dir is not None:
@@ -59,7 +66,7 @@ class FinishedRun:
         about = About.read(directory / "sampled.npz")
         pieces = about.decoded or _pieces(directory / "chains.npy", "run") if sampled is None else _pieces(sampled)
         states = Dtraj(pieces, about.frame_time, about.time_unit, n_states=len(about.state_names))
-        return cls(experiment, states.check(), about.state_names)
+        return cls(experiment, states.check(), about.state_names, config)
 
     @cached_property
     def stages(self) -> Stages:
@@ -100,6 +107,26 @@ class FinishedRun:
             n_events += len(events)
         held = f"0..{n_events - 1}" if n_events else "none: no chain crosses between the slow sides and stays"
         raise ValueError(f"event ({number}) must be one of those of the sampled chains, {held}")
+
+
+def learning_of(directory: Path, stages: Stages, sequences: Sequences, lag_time: float) -> Learning | None:
+    """How a finished run's chains were made, as far as it wrote that down; None where it did not.
+
+    Args:
+        directory: The run's folder.
+        stages: Its stages.
+        sequences: What is judged.
+        lag_time: At which, in the time unit.
+    """
+    from mdlm.training.fitted import Epoch
+
+    try:
+        kept = json.loads((directory / LEARNING_FILE).read_text())
+    except (OSError, json.JSONDecodeError):
+        return None
+    history = tuple(Epoch(**epoch) for epoch in kept["history"])
+    curve = TrainingCurve(history, kept["best_epoch"], kept["batching"])
+    return learned(stages, sequences, lag_time, curve, kept["costs"])
 
 
 def _config(path: Path) -> Any:  # noqa: ANN401

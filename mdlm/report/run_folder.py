@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,30 +16,56 @@ import numpy as np
 
 if TYPE_CHECKING:
     from mdlm.evaluation import Sequences
-    from mdlm.outcome import Outcome
+    from mdlm.outcome import Learning, Outcome
     from mdlm.sampling.sampling import Sampled
     from mdlm.tokens.base import Tokeniser
 
+LEARNING_FILE = "learning.json"
 
-def write_results(outcome: Outcome, config: Mapping[str, Any]) -> list[Path]:
-    """Write everything a run leaves behind; each file appears whole or not at all.
+
+def write_results(outcome: Outcome) -> list[Path]:
+    """Write everything a judgement leaves behind; each file appears whole or not at all.
 
     Returns:
         The files and directories to keep with the run elsewhere.
     """
     from mdlm.report.figures import draw_all
+    from mdlm.report.page import write_page
     from mdlm.report.table import as_text
 
     directory = outcome.directory
-    write_config(directory, config)
+    write_config(directory, outcome.config)
     write_atomically(directory / "metrics.json", lambda path: path.write_text(_json(outcome)))
     write_atomically(directory / "summary.txt", lambda path: path.write_text(as_text(outcome)))
+    if outcome.learning:
+        text = json.dumps(_described(outcome.learning), indent=2) + "\n"
+        write_atomically(directory / LEARNING_FILE, lambda path: path.write_text(text))
     figures = draw_all(outcome, directory / "figures")
-    return [
-        *(directory / name for name in ("config.yaml", "metrics.json", "summary.txt")),
-        directory / "checkpoint" / "best.safetensors",
-        figures,
+    write_page(outcome)
+    names = ("config.yaml", "metrics.json", "summary.txt", "report.html", LEARNING_FILE, "checkpoint/best.safetensors")
+    return [*(path for name in names if (path := directory / name).exists()), figures]
+
+
+def _described(learning: Learning) -> dict[str, Any]:
+    """What only the training process knows, and a later judgement of the same chains wants to show."""
+    return {"costs": dict(learning.costs), **asdict(learning.curve)}
+
+
+def trained_by(directory: Path) -> str:
+    """The command that made a run: as typed, where Hydra wrote that down in its folder, else by its configuration."""
+    import yaml
+
+    try:
+        overrides = yaml.safe_load((directory / ".hydra" / "overrides.yaml").read_text())
+        sources = yaml.safe_load((directory / ".hydra" / "hydra.yaml").read_text())["hydra"]["runtime"][
+            "config_sources"
+        ]
+    except (OSError, KeyError):
+        return shlex.join(["mdlm", "train", "--config-dir", str(directory), "--config-name", "config"])
+    theirs = [
+        source["path"] for source in sources if source["schema"] == "file" and source["provider"] == "command-line"
     ]
+    return shlex.join(["mdlm", "train", *(word for path in theirs for word in ("--config-dir", path)), *overrides])
 
 
 def write_config(directory: Path, config: Mapping[str, Any]) -> None:

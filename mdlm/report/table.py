@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mdlm.outcome import Learning, Outcome
 
 WIDTH = 110
+FROM_A_MODEL = ("all MD", "training data", "Markov chain", "model")
+FROM_ELSEWHERE = ("reference", "training part", "Markov chain", "sampled")  # headings where no model is known
 IMPOSSIBLE = "zero, since held-out data hold a jump that the model rules out"
 
 
@@ -45,7 +47,7 @@ def _everything(outcome: Outcome) -> Group:
     rows: list[RenderableType] = [_kinetics(outcome), Text(), *_beside(outcome)]
     rows.append(Text(f"Verdict: {evaluation.verdict}", style="bold"))
     rows += [Text(f"Note: {note}") for note in evaluation.notes]
-    rows += [Text(), Text(_words(outcome))]
+    rows += [Text(), Text(words(outcome))]
     return Group(*rows)
 
 
@@ -66,31 +68,42 @@ def _beside(outcome: Outcome) -> list[RenderableType]:
 
 
 def _kinetics(outcome: Outcome) -> Table:
-    """Timescales and events, side by side: truth, data, Markov chain at one stride, model."""
+    """Timescales and events, side by side."""
     c = outcome.evaluation.comparison
-    unit = c.time_unit
-    title = f"Slow kinetics at lag {c.lag_time:g} {unit}, {c.confidence:.0%} intervals"
+    title = f"Slow kinetics at lag {c.lag_time:g} {c.time_unit}, {c.confidence:.0%} intervals"
     table = Table(title=title, title_justify="left", title_style="bold")
-    known = c.t2_ratio_to_truth is not None
+    headings, rows = kinetics_rows(outcome)
     table.add_column("")
-    for heading in ("truth" if known else "all MD", "training data", "Markov chain", "model"):
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    for index, data in enumerate(c.data.timescales):
-        markov = c.markov_timescales[index]
-        cells = (c.reference_timescales[index], data, Interval(markov, math.nan, math.nan))
-        table.add_row(f"t{index + 2} ({unit})", *map(interval, cells), interval(c.sampled.timescales[index]))
-    if c.data.timescales:
-        markov_ratio = interval(Interval(outcome.metrics["markov_t2_ratio_to_data"], math.nan, math.nan))
-        table.add_row("t2 / data", "", "1", markov_ratio, interval(c.t2_ratio_to_data))
-    if c.t2_ratio_to_truth is not None:
-        data_ratio = c.data.timescales[0].value / c.reference_timescales[0].value
-        table.add_row("t2 / truth", "1", f"{data_ratio:.2f}", "", interval(c.t2_ratio_to_truth))
-    table.add_row("slow events", "", str(c.data.n_events), "", str(c.sampled.n_events))
-    table.add_row(f"length ({unit})", "", f"{c.data.duration:,.0f}", "", f"{c.sampled.duration:,.0f}")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
-def _words(outcome: Outcome) -> str:
+def kinetics_rows(outcome: Outcome) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings, and rows that begin with their name: truth, data, Markov chain at one stride, model."""
+    c, metrics = outcome.evaluation.comparison, outcome.metrics
+    known = c.t2_ratio_to_truth is not None
+    headings = FROM_ELSEWHERE if outcome.learning is None else FROM_A_MODEL
+    rows = []
+    for index, data in enumerate(c.data.timescales):
+        markov = Interval(c.markov_timescales[index], math.nan, math.nan)
+        cells = (c.reference_timescales[index], data, markov, c.sampled.timescales[index])
+        rows.append((f"t{index + 2} ({c.time_unit})", *map(interval, cells)))
+    if c.data.timescales:
+        markov_ratio = interval(Interval(metrics["markov_t2_ratio_to_data"], math.nan, math.nan))
+        rows.append(("t2 / data", "", "1", markov_ratio, interval(c.t2_ratio_to_data)))
+        rows.append(("data-limited floor", "", interval(c.floor.ratios[0]), "", ""))
+    if c.t2_ratio_to_truth is not None:
+        data_ratio = c.data.timescales[0].value / c.reference_timescales[0].value
+        rows.append(("t2 / truth", "1", f"{data_ratio:.2f}", "", interval(c.t2_ratio_to_truth)))
+    rows.append(("slow events", "", str(c.data.n_events), "", str(c.sampled.n_events)))
+    rows.append((f"length ({c.time_unit})", "", f"{c.data.duration:,.0f}", "", f"{c.sampled.duration:,.0f}"))
+    return ("truth" if known else headings[0], *headings[1:]), rows
+
+
+def words(outcome: Outcome) -> str:
     """Likelihood, differences and costs, as far as they are known."""
     m, learning = outcome.metrics, outcome.learning
     mfpt = m["mfpt_log_error_rms"]
@@ -108,7 +121,7 @@ def _words(outcome: Outcome) -> str:
 
 def _costs(learning: Learning) -> str:
     m, curve = learning.metrics, learning.curve
-    how = f", {curve.batching}" + (f", best epoch {curve.best_epoch}" if curve.history else "") if curve else ""
+    how = f", {curve.batching}" + (f", best epoch {curve.best_epoch}" if curve.history else "")
     return f"Training: {m['train_seconds']:.1f} s{how}; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,18 +48,34 @@ class States(OwnData):
     @cached_property
     def _pieces(self) -> tuple[IntArray, ...]:
         """Every unbroken sequence of at least two frames, labels numbered anew where they must be."""
-        sequences = [sequence for file in self.files for sequence in _sequences(file)]
-        unbroken = [part for sequence in sequences for part in _unbroken(sequence)]
-        pieces = [part for part in unbroken if len(part) > 1]
-        if len(pieces) < len(unbroken):
-            log.warning(
-                "system.path: %d of %d unbroken sequences are a single frame and are left out",
-                len(unbroken) - len(pieces),
-                len(unbroken),
-            )
+        pieces = unbroken_sequences(self.files, "path", "system.path")
         if not pieces:
             raise ValueError("path holds no two frames in a row that are in a state; there is nothing to learn")
         return _numbered(pieces)
+
+
+def unbroken_sequences(files: Iterable[Path], field: str, field_in_log: str) -> list[IntArray]:
+    """Every unbroken sequence of at least two frames, with the labels of the files; a gap ends one.
+
+    Args:
+        files: npy, npz or text; see `States`.
+        field: What the files are called in errors.
+        field_in_log: What they are called in the warning that says how many single frames are left out.
+
+    Raises:
+        ValueError: A file cannot be read, or holds other things than labels.
+    """
+    sequences = [sequence for file in files for sequence in _sequences(file, field)]
+    unbroken = [part for sequence in sequences for part in _unbroken(sequence)]
+    pieces = [part for part in unbroken if len(part) > 1]
+    if len(pieces) < len(unbroken):
+        log.warning(
+            "%s: %d of %d unbroken sequences are a single frame and are left out",
+            field_in_log,
+            len(unbroken) - len(pieces),
+            len(unbroken),
+        )
+    return pieces
 
 
 def _numbered(pieces: list[IntArray]) -> tuple[IntArray, ...]:
@@ -88,10 +104,10 @@ def _unbroken(sequence: IntArray) -> Iterator[IntArray]:
         yield sequence[begin:end]
 
 
-def _sequences(path: Path) -> Iterator[IntArray]:
+def _sequences(path: Path, field: str) -> Iterator[IntArray]:
     """Every trajectory of one file, gaps as negative labels."""
     if path.suffix not in (".npy", ".npz"):
-        yield _of_text(path)
+        yield _of_text(path, field)
         return
     try:
         with path.open("rb") as file:
@@ -99,30 +115,31 @@ def _sequences(path: Path) -> Iterator[IntArray]:
             single = isinstance(loaded, np.ndarray)
             arrays = {str(path): loaded} if single else {f"{path}[{name}]": loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"path: {path} cannot be read: {error}") from error
+        raise ValueError(f"{field}: {path} cannot be read: {error}") from error
     for name, array in arrays.items():
         if array.ndim not in (1, 2):
             raise ValueError(
-                f"path: {name} has shape {array.shape}; a sequence is (n_frames,), several are (n_sequences, n_frames)"
+                f"{field}: {name} has shape {array.shape}; a sequence is (n_frames,), several are "
+                "(n_sequences, n_frames)"
             )
         rows = array.reshape(1, -1) if array.ndim == 1 or array.shape[1] == 1 else array
-        yield from (_labels(row, name) for row in rows)
+        yield from (_labels(row, name, field) for row in rows)
 
 
-def _labels(values: FloatArray | IntArray, name: str) -> IntArray:
+def _labels(values: FloatArray | IntArray, name: str, field: str) -> IntArray:
     """Whole numbers of an array."""
     if values.dtype.kind not in "fiu":
-        raise ValueError(f"path: {name} holds {values.dtype}; states must be whole numbers")
+        raise ValueError(f"{field}: {name} holds {values.dtype}; states must be whole numbers")
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), UNASSIGNED, values)
     wrong = (values != np.floor(values)) | np.isinf(values)
     if wrong.any():
         frame = int(wrong.argmax())
-        raise ValueError(f"path: {name} holds {values[frame]} at frame {frame}; states must be whole numbers")
+        raise ValueError(f"{field}: {name} holds {values[frame]} at frame {frame}; states must be whole numbers")
     return values.astype(np.int64)
 
 
-def _of_text(path: Path) -> IntArray:
+def _of_text(path: Path, field: str) -> IntArray:
     """One label per line; an empty line is a gap."""
     labels = []
     try:
@@ -133,10 +150,10 @@ def _of_text(path: Path) -> IntArray:
                     labels.append(int(word))
                 elif word:
                     raise ValueError(
-                        f"path: {path}, line {number}: {word!r} is no whole number; give one state per line"
+                        f"{field}: {path}, line {number}: {word!r} is no whole number; give one state per line"
                     )
                 elif not line.strip():
                     labels.append(UNASSIGNED)
     except UnicodeDecodeError:
-        raise ValueError(f"path: {path} must be a .npy, .npz or text file") from None
+        raise ValueError(f"{field}: {path} must be a .npy, .npz or text file") from None
     return np.array(labels, dtype=np.int64)
