@@ -59,7 +59,13 @@ TRAINING = Training(
 
 @dataclass(frozen=True)
 class Case:
-    """A model's size, the updates of a round, and the trained weights that enter a product with each token."""
+    """A model and its work.
+
+    Attributes:
+        n_updates: Of a round; below 8 there would be fewer streams than rows wanted.
+        width: Of the products to compare with.
+        n_weights: Trained values that enter a product with each token.
+    """
 
     name: str
     config: ModelConfig
@@ -71,12 +77,12 @@ class Case:
 
 CASES = (
     Case("lstm 8/64, V=4", LSTMConfig(8, 64, 1, 0.0), 4, 40, 64, 4 * 64 * (8 + 64) + 64 * 4),
-    Case("lstm 128/1024, V=100", LSTMConfig(128, 1024, 1, 0.0), 100, 3, 1024, 4 * 1024 * (128 + 1024) + 1024 * 100),
+    Case("lstm 128/1024, V=100", LSTMConfig(128, 1024, 1, 0.0), 100, 8, 1024, 4 * 1024 * (128 + 1024) + 1024 * 100),
     Case(
         "transformer_nanogpt, V=100",
         TransformerConfig(128, 8, 2, 100, 0.0),
         100,
-        3,
+        12,
         128,
         2 * (12 * 128**2 + 2 * 100 * 128) + 128 * 100,  # attention over 100 frames is two products of its own
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -34,13 +35,17 @@ def deterministic_algorithms(wanted: bool) -> Iterator[None]:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    debugging: Any = torch.utils.deterministic
+    filled = debugging.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    debugging.fill_uninitialized_memory = False  # was measured to cost up to 40 %
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        debugging.fill_uninitialized_memory = filled
 
 
 def forked_random_numbers(device: torch.device) -> AbstractContextManager[None]:
