@@ -72,7 +72,7 @@ ALLOWED = {
         "kinetics.judge",
         "study.settings",
     },
-    "report": BASIS | {"fingerprint", "kinetics.comparison", "baselines.judgement"},
+    "report": BASIS | {"fingerprint", "kinetics.against_baselines", "kinetics.comparison", "baselines.judgement"},
     "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     "export": BASIS
     | {"build", "evaluation", "experiment", "outcome", "stages", "features.framewise", "features.molecule"}

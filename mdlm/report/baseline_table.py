@@ -1,4 +1,4 @@
-"""Rows and sentences on the baselines: what simpler models reach, and whether one of them beats the model."""
+"""Rows and a sentence on the baselines: what simpler models reach, and whether one of them beats the model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from mdlm.baselines.judgement import BaselineResult
+from mdlm.kinetics.against_baselines import Score, Z, against_baselines
 from mdlm.kinetics.comparison import Interval
 from mdlm.report.table import interval
 
@@ -57,19 +58,22 @@ def likelihood(nll: float) -> str:
     return "impossible" if math.isinf(nll) else f"{nll:.5f}"
 
 
-def baseline_sentences(results: Sequence[BaselineResult], model_nll: float) -> tuple[str, ...]:
-    """Name every baseline that predicts held-out states better than the model, the best one first.
+def against_model(
+    results: Sequence[BaselineResult], model: tuple[Interval, float, int], floor_factor: float = 1.0
+) -> str:
+    """Say which of the baselines beat the model, if any; see `mdlm.kinetics.against_baselines`.
 
     Args:
         results: Of the baselines.
-        model_nll: The model's held-out nats per frame; infinite where it rules out what was observed.
+        model: As in `baseline_rows`.
+        floor_factor: By which factor t2 of molecular dynamics as long as the sample is off.
     """
-    better = [result for result in results if math.isfinite(result.nll) and result.nll < model_nll - TIE]
-    sentences = []
-    for result in sorted(better, key=lambda result: result.nll):
-        name = f"{result.title} ({result.note})" if result.note else result.title
-        by = f"by {model_nll - result.nll:.4f} nats/frame"
-        if math.isinf(model_nll):
-            by = "does, which holds one of them to be impossible"
-        sentences.append(f"A simpler model, the {name}, predicts held-out states better than the model {by}.")
-    return tuple(sentences)
+    scores = {
+        f"{result.title} ({result.note})" if result.note else result.title: Score(
+            result.nll, result.t2_ratio_to_data.value, TIE / Z
+        )
+        for result in results
+    }
+    ratio, nll, _ = model
+    said = against_baselines(Score(nll, ratio.value), scores, floor_factor)
+    return f"{said[0].upper()}{said[1:]}."

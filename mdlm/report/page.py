@@ -74,15 +74,15 @@ def _content(outcome: Outcome) -> dict[str, Any]:
 
 def _beside(outcome: Outcome) -> dict[str, Any]:
     """The baselines, and what history gains, as far as they were asked for."""
-    from mdlm.report.baseline_table import baseline_rows, baseline_sentences
+    from mdlm.report.baseline_table import against_model, baseline_rows
 
     learning, comparison = outcome.learning, outcome.evaluation.comparison
-    found: dict[str, Any] = {"baselines": [], "baseline_sentences": (), "memory": ()}
+    found: dict[str, Any] = {"baselines": [], "against_model": "", "memory": ()}
     if learning and learning.baselines:
         nll = learning.metrics["nll_nats_per_frame"]
         model = (comparison.t2_ratio_to_data, nll, comparison.sampled.n_events)
         found["baselines"] = baseline_rows(learning.baselines, model)
-        found["baseline_sentences"] = baseline_sentences(learning.baselines, nll)
+        found["against_model"] = against_model(learning.baselines, model, outcome.metrics["t2_ratio_floor_factor"])
     if learning and learning.context:
         found["memory"] = learning.context.sentences()
     return found

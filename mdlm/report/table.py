@@ -46,6 +46,7 @@ def _everything(outcome: Outcome) -> Group:
     evaluation = outcome.evaluation
     rows: list[RenderableType] = [_kinetics(outcome), Text(), *_beside(outcome)]
     rows.append(Text(f"Verdict: {evaluation.verdict}", style="bold"))
+    rows += [Text(f"  t{number}: {said}") for number, said in enumerate(evaluation.comparison.verdicts, start=2)]
     rows += [Text(f"Note: {note}") for note in evaluation.notes]
     rows += [Text(), Text(words(outcome))]
     return Group(*rows)
@@ -53,15 +54,15 @@ def _everything(outcome: Outcome) -> Group:
 
 def _beside(outcome: Outcome) -> list[RenderableType]:
     """The baselines and what history gains, as far as they were asked for."""
-    from mdlm.report.baseline_table import baseline_sentences, baseline_table
+    from mdlm.report.baseline_table import against_model, baseline_table
 
     learning, comparison = outcome.learning, outcome.evaluation.comparison
     rows: list[RenderableType] = []
     if learning and learning.baselines:
         nll = learning.metrics["nll_nats_per_frame"]
         model = (comparison.t2_ratio_to_data, nll, comparison.sampled.n_events)
-        sentences = baseline_sentences(learning.baselines, nll)
-        rows += [baseline_table(learning.baselines, model), *map(Text, sentences), Text()]
+        said = against_model(learning.baselines, model, outcome.metrics["t2_ratio_floor_factor"])
+        rows += [baseline_table(learning.baselines, model), Text(said), Text()]
     if learning and learning.context:
         rows += [*map(Text, learning.context.sentences()), Text()]
     return rows

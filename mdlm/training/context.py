@@ -130,7 +130,7 @@ class ContextCurve:
         elif self.markov_gain.high < 0:
             second = f"The model is worse than {beside} by {_nats(_negative(self.markov_gain))}"
         else:
-            second = f"No need for memory shows: the model is no better than {beside}"
+            second = f"Too few to tell the model from {beside}: its lead is {_nats(self.markov_gain)}"
         return first, second
 
 

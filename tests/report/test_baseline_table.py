@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mdlm.baselines.judgement import BaselineResult
 from mdlm.kinetics.comparison import Interval
-from mdlm.report.baseline_table import baseline_rows, baseline_sentences, baseline_table
+from mdlm.report.baseline_table import against_model, baseline_rows, baseline_table
 from mdlm.report.context_figure import draw_context
 from mdlm.training.context import ContextCurve, Gain
 
@@ -26,23 +26,22 @@ def test_every_baseline_has_a_row_and_the_model_comes_last():
     assert rows[-1] == ("model", "0.97 [0.9, 1.05]", "0.11300", "400", "")
 
 
-def test_a_baseline_that_predicts_better_is_named_with_its_lead():
-    results = [result("markov", 0.17), result("trigram", 0.103, "order 3"), result("hmm", 0.1), result("msm", math.nan)]
-    assert baseline_sentences(results, 0.113) == (
-        "A simpler model, the hmm chain, predicts held-out states better than the model by 0.0130 nats/frame.",
-        "A simpler model, the trigram chain (order 3), predicts held-out states better than the model "
-        "by 0.0100 nats/frame.",
+def test_a_baseline_that_beats_the_model_is_named_with_what_it_was():
+    results = [result("markov", 0.17), result("trigram", 0.103, "order 3"), result("msm", math.nan)]
+    assert against_model(results, MODEL) == (
+        "A trigram chain (order 3) predicts held-out data better than the model (0.103 against 0.113 nats per frame)."
     )
 
 
-def test_no_sentence_where_the_model_is_best_or_equal():
-    assert baseline_sentences([result("markov", 0.17), result("hmm", 0.11299)], 0.113) == ()
-    assert baseline_sentences([result("hmm", math.inf)], math.inf) == ()
+def test_equal_likelihoods_and_errors_within_the_floor_beat_nobody():
+    results = [result("markov", 0.17), result("hmm", 0.11299, ratio=1.0)]
+    assert against_model(results, MODEL, floor_factor=1.2) == "No baseline does better than the model."
 
 
 def test_a_model_that_rules_out_what_happened_is_beaten_by_any_that_does_not():
-    (sentence,) = baseline_sentences([result("markov", 0.17)], math.inf)
-    assert sentence.endswith("better than the model does, which holds one of them to be impossible.")
+    ruled_out = (MODEL[0], math.inf, MODEL[2])
+    assert against_model([result("markov", 0.17)], ruled_out).startswith("A markov chain predicts held-out data better")
+    assert against_model([result("hmm", math.inf)], ruled_out) == "No baseline does better than the model."
 
 
 def test_the_table_fits_its_width():

@@ -123,7 +123,7 @@ def test_a_markov_model_makes_no_use_of_history(pieces, markov):
     assert not curve.uses_history
     assert curve.memory == 1
     assert "no use of history" in curve.sentences()[0]
-    assert curve.sentences()[1].startswith("No need for memory shows")
+    assert curve.sentences()[1].startswith("Too few to tell the model from")
 
 
 def test_a_model_worse_than_the_markov_chain_is_called_that(curve):
