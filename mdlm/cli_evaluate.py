@@ -119,8 +119,10 @@ def of_run(
     seed: int | None = None,
 ) -> Outcome:
     """Judge the sampled chains of a finished run."""
+    from mdlm.alongside import alongside
     from mdlm.export.finished import FinishedRun, learning_of
     from mdlm.outcome import Outcome
+    from mdlm.training.fitted import load
 
     finished = FinishedRun.read(run, cache_dir, trusted)
     experiment = finished.experiment
@@ -135,6 +137,10 @@ def of_run(
         )
     evaluation = experiment.evaluate(finished.stages, finished.chains)
     learning = learning_of(run, finished.stages, evaluation.sequences, judged.lag_time)
+    if learning is not None:
+        read = experiment.tokenised(finished.stages)
+        model = load(run / "checkpoint" / "best.safetensors", experiment.model)
+        learning = alongside(experiment, learning, read, evaluation.judge, model)
     config = {**finished.config, "kinetics": {**finished.config["kinetics"], **kinetics}}
     return Outcome(directory, evaluation, config, command, learning)
 

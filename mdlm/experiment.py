@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from mdlm.alongside import Tokenised, alongside, costs_of
 from mdlm.baselines.chosen import Baselines
-from mdlm.baselines.judgement import BaselineResult, judge_baselines
 from mdlm.build import flat
 from mdlm.errors import named
 from mdlm.evaluation import Evaluation, Sequences, evaluate
 from mdlm.features.base import Features
-from mdlm.fingerprint import code_version, made_with, part_identity
+from mdlm.fingerprint import made_with
 from mdlm.kinetics.compare import Kinetics
-from mdlm.kinetics.judge import Judge
 from mdlm.macrostates.base import Macrostates
 from mdlm.model.base import ModelConfig
 from mdlm.outcome import Outcome, TrainingCurve, learned
@@ -31,10 +30,9 @@ from mdlm.stages import Stages
 from mdlm.store import Store
 from mdlm.study.settings import StudySettings
 from mdlm.system.base import System
-from mdlm.tokens.base import Tokenisation, Tokeniser, Tokens
+from mdlm.tokens.base import Tokenisation, Tokens
 from mdlm.tracking import Tracking
 from mdlm.training.checkpoint import refuse_other
-from mdlm.training.context import ContextCurve
 from mdlm.training.fitted import Fitted
 from mdlm.training.training import Training
 from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
@@ -170,26 +168,17 @@ class Experiment:
                 self.tracking.run(directory, self.name, parameters, made_with() | dict(tags or {}))
             )
             stages = self.stages()
-            treated = stages.treated
-            offsets = "all" if self.offsets == "interleaved" else self.offsets
-            strided = treated.map(lambda part: part.strided(self.stride, offsets))
-            strided = replace(strided, train=treated.train.strided(self.stride, self.offsets))
-            tokeniser = self.tokens.fit(strided.train)
-            tokens = strided.map(tokeniser.encode)
-            fitted = self._train(tokens, directory, parameters)
-            sampled = self._sample(fitted, tokens.test, tokeniser.frames_per_token, directory / "chains.npy")
-            chains = tokeniser.decode(sampled.chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length)
+            read = self.tokenised(stages)
+            fitted = self._train(read.tokens, directory, parameters)
+            sampled = self._sample(fitted, read.tokens.test, read.frames_per_token, directory / "chains.npy")
+            chains = read.tokeniser.decode(sampled.chains, max_frames=LONGEST_CHAIN * self.sampling.chain_length)
             evaluation = self.evaluate(stages, chains)
-            costs = _of_tokens(tokeniser, tokens, sampled) | _costs(fitted, sampled, tokens, tokeniser.frames_per_token)
             curve = TrainingCurve(tuple(fitted.history), fitted.best_epoch, fitted.batching)
+            costs = read.metrics(sampled.chains) | costs_of(fitted, sampled, read)
             learning = learned(stages, evaluation.sequences, self.kinetics.lag_time, curve, costs)
-            learning = replace(
-                learning,
-                baselines=self._baselines(stages, strided, evaluation.judge),
-                context=self._context(fitted, tokens, strided, tokeniser.frames_per_token),
-            )
+            learning = alongside(self, learning, read, evaluation.judge, fitted.model)
             outcome = Outcome(directory, evaluation, config, trained_by(directory), learning)
-            write_chains(directory, evaluation.sequences, tokeniser, sampled)
+            write_chains(directory, evaluation.sequences, read.tokeniser, sampled)
             files = write_results(outcome)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(outcome.metrics)
@@ -201,6 +190,14 @@ class Experiment:
         """Everything up to the treated states, from the cache where it is there."""
         parts = (self.system, self.features, self.partition, self.recrossing, self.macrostates)
         return Stages(*parts, self.validation_fraction, self.test_fraction, Store(self.cache_dir))
+
+    def tokenised(self, stages: Stages) -> Tokenised:
+        """What the model reads: treated states, thinned, as tokens."""
+        offsets = "all" if self.offsets == "interleaved" else self.offsets
+        strided = stages.treated.map(lambda part: part.strided(self.stride, offsets))
+        strided = replace(strided, train=stages.treated.train.strided(self.stride, self.offsets))
+        tokeniser = self.tokens.fit(strided.train)
+        return Tokenised(strided, tokeniser, strided.map(tokeniser.encode))
 
     def evaluate(self, stages: Stages, chains: Dtraj) -> Evaluation:
         """Judge sampled chains of states against the molecular dynamics they were learned from."""
@@ -229,70 +226,9 @@ class Experiment:
             sampling = self.sampling.in_tokens(frames_per_token)
             return sampling.draw(fitted.model, held_out.pieces, self.seed, progress, path)
 
-    def _baselines(self, stages: Stages, strided: Split[Dtraj], judge: Judge) -> tuple[BaselineResult, ...]:
-        """What simpler models reach; of the cache, as it does not depend on the model."""
-
-        def compute() -> tuple[BaselineResult, ...]:
-            with bar("baselines") as progress:
-                methods = self.baselines.methods
-                return judge_baselines(methods, judge, strided, stages.lumping, self.sampling, self.seed, progress)
-
-        chains = {name: getattr(self.sampling, name) for name in ("n_chains", "chain_length", "prompt_length")}
-        thinning = {"stride": self.stride, "offsets": self.offsets, "seed": self.seed}
-        methods = {name: part_identity(method) for name, method in self.baselines.methods.items()}
-        judgement = {"kinetics": part_identity(self.kinetics), "code": code_version(BaselineResult)}
-        identity = {**thinning, **judgement, "methods": [methods, list(methods)], "chains": chains}
-        return stages.after("baselines", self.baselines, identity, compute) if methods else ()
-
-    def _context(
-        self, fitted: Fitted, tokens: Split[Tokens], strided: Split[Dtraj], frames_per_token: float
-    ) -> ContextCurve | None:
-        """How far back the model looks, beside a Markov chain of the same tokens."""
-        if not self.baselines.context_targets:
-            return None
-        with bar("memory") as progress:
-            return self.baselines.context(
-                fitted.model,
-                tokens,
-                strided.test.frame_time * frames_per_token,
-                strided.test.time_unit,
-                self.kinetics.confidence,
-                self.seed,
-                progress,
-            )
-
     @property
     def name(self) -> str:
         """A short name for the run table, what differs most often first: the table cuts long ones."""
         parts = (self.model, self.partition, self.features, self.system)
         model, *rest = [type(part).__module__.rpartition(".")[2] for part in parts]
         return "-".join([model, f"seed{self.seed}", f"stride{self.stride}", *rest])
-
-
-def _of_tokens(tokeniser: Tokeniser, tokens: Split[Tokens], sampled: Sampled) -> dict[str, float]:
-    """What the model's alphabet can and cannot say."""
-    return {
-        "n_states": float(tokeniser.n_states),
-        "n_tokens": float(tokeniser.n_tokens),
-        "n_training_tokens": float(sum(tokens.train.lengths)),
-        "n_unseen_validation": float(tokens.validation.n_unseen),
-        "n_unseen_test": float(tokens.test.n_unseen),
-        "n_token_violations": float(tokeniser.n_violations(sampled.chains)),
-        "frames_per_token": tokeniser.frames_per_token,
-    }
-
-
-def _costs(fitted: Fitted, sampled: Sampled, tokens: Split[Tokens], frames_per_token: float) -> dict[str, float]:
-    """What training and sampling cost, and how well held-out data are predicted."""
-    from mdlm.training.evaluate import nll_nats_per_token
-
-    nll = nll_nats_per_token(fitted.model, tokens.test.pieces)
-    return {
-        "nll_nats_per_token": nll,
-        "nll_nats_per_frame": nll / frames_per_token,
-        "train_seconds": fitted.seconds,
-        "sample_seconds": sampled.seconds,
-        "sample_tokens_per_second": sampled.tokens_per_second,
-        "n_parameters": float(fitted.model.n_parameters),
-        "best_epoch": float(fitted.best_epoch),
-    }

@@ -55,23 +55,12 @@ ALLOWED = {
         "system.base",
     },
     "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
+    "alongside": BASIS | {"fingerprint", "tokens.base", "training.evaluate", "training.fitted", "baselines.judgement"},
     "experiment": BASIS
-    | {"", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking", "report.run_folder"}
+    | {"", "alongside", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking"}
     | {"system.base", "features.base", "partition.base", "recrossing.base", "tokens.base"}
-    | {"macrostates.base", "model.base"}
-    | {
-        "baselines.chosen",
-        "baselines.judgement",
-        "training.context",
-        "training.training",
-        "training.checkpoint",
-        "training.fitted",
-        "training.evaluate",
-        "sampling.sampling",
-        "kinetics.compare",
-        "kinetics.judge",
-        "study.settings",
-    },
+    | {"macrostates.base", "model.base", "baselines.chosen", "report.run_folder", "kinetics.compare"}
+    | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},
     "report": BASIS | {"fingerprint", "kinetics.against_baselines", "kinetics.comparison", "baselines.judgement"},
     "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     "export": BASIS

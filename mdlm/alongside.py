@@ -1,0 +1,118 @@
+"""What stands beside a model's kinetics: how it read the data, what it cost, what simpler models reach, its memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mdlm.fingerprint import code_version, part_identity
+from mdlm.progress import bar
+from mdlm.tokens.base import Tokeniser, Tokens
+from mdlm.training.fitted import Fitted
+from mdlm.trajectory import Dtraj, IntArray, Split
+
+if TYPE_CHECKING:
+    from mdlm.baselines.judgement import BaselineResult
+    from mdlm.experiment import Experiment
+    from mdlm.kinetics.judge import Judge
+    from mdlm.model.base import LanguageModel
+    from mdlm.outcome import Learning
+    from mdlm.sampling.sampling import Sampled
+    from mdlm.stages import Stages
+    from mdlm.training.context import ContextCurve
+
+
+@dataclass(frozen=True)
+class Tokenised:
+    """What a model reads.
+
+    Attributes:
+        strided: Treated states after the stride.
+        tokeniser: Turns them into tokens and back.
+        tokens: The same as tokens.
+    """
+
+    strided: Split[Dtraj]
+    tokeniser: Tokeniser
+    tokens: Split[Tokens]
+
+    @property
+    def frames_per_token(self) -> float:
+        """Mean frames that a token stands for."""
+        return self.tokeniser.frames_per_token
+
+    def metrics(self, chains: IntArray) -> dict[str, float]:
+        """What the alphabet can and cannot say, and what the sampled chains break of its rules."""
+        return {
+            "n_states": float(self.tokeniser.n_states),
+            "n_tokens": float(self.tokeniser.n_tokens),
+            "n_training_tokens": float(sum(self.tokens.train.lengths)),
+            "n_unseen_validation": float(self.tokens.validation.n_unseen),
+            "n_unseen_test": float(self.tokens.test.n_unseen),
+            "n_token_violations": float(self.tokeniser.n_violations(chains)),
+            "frames_per_token": self.frames_per_token,
+        }
+
+
+def costs_of(fitted: Fitted, sampled: Sampled, read: Tokenised) -> dict[str, float]:
+    """What training and sampling cost, and how well held-out data are predicted."""
+    from mdlm.training.evaluate import nll_nats_per_token
+
+    nll = nll_nats_per_token(fitted.model, read.tokens.test.pieces)
+    return {
+        "nll_nats_per_token": nll,
+        "nll_nats_per_frame": nll / read.frames_per_token,
+        "train_seconds": fitted.seconds,
+        "sample_seconds": sampled.seconds,
+        "sample_tokens_per_second": sampled.tokens_per_second,
+        "n_parameters": float(fitted.model.n_parameters),
+        "best_epoch": float(fitted.best_epoch),
+    }
+
+
+def alongside(
+    experiment: Experiment, learning: Learning, read: Tokenised, judge: Judge, model: LanguageModel
+) -> Learning:
+    """Add the baselines and the memory of a trained model, as far as the experiment asks for them."""
+    return replace(
+        learning,
+        baselines=_baselines(experiment, learning.stages, read.strided, judge),
+        context=_context(experiment, read, model),
+    )
+
+
+def _baselines(
+    experiment: Experiment, stages: Stages, strided: Split[Dtraj], judge: Judge
+) -> tuple[BaselineResult, ...]:
+    """What simpler models reach; of the cache, as it does not depend on the model."""
+    from mdlm.baselines.judgement import BaselineResult, judge_baselines
+
+    chosen, sampling, seed = experiment.baselines, experiment.sampling, experiment.seed
+
+    def compute() -> tuple[BaselineResult, ...]:
+        with bar("baselines") as progress:
+            return judge_baselines(chosen.methods, judge, strided, stages.lumping, sampling, seed, progress)
+
+    chains = {name: getattr(sampling, name) for name in ("n_chains", "chain_length", "prompt_length")}
+    thinning = {"stride": experiment.stride, "offsets": experiment.offsets, "seed": seed}
+    methods = {name: part_identity(method) for name, method in chosen.methods.items()}
+    judgement = {"kinetics": part_identity(experiment.kinetics), "code": code_version(BaselineResult)}
+    identity = {**thinning, **judgement, "methods": [methods, list(methods)], "chains": chains}
+    return stages.after("baselines", chosen, identity, compute) if methods else ()
+
+
+def _context(experiment: Experiment, read: Tokenised, model: LanguageModel) -> ContextCurve | None:
+    """How far back the model looks, beside a Markov chain of the same tokens."""
+    if not experiment.baselines.context_targets:
+        return None
+    test = read.strided.test
+    with bar("memory") as progress:
+        return experiment.baselines.context(
+            model,
+            read.tokens,
+            test.frame_time * read.frames_per_token,
+            test.time_unit,
+            experiment.kinetics.confidence,
+            experiment.seed,
+            progress,
+        )
