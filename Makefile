@@ -32,6 +32,7 @@ bench: $(VENV)/.test
 	$(BIN)/python benchmarks/four_state.py
 	$(BIN)/python benchmarks/sampling.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/whole_run.py
 
 require:
 	@command -v $(PYTHON) >/dev/null || { echo 'make: python3 is missing; install Python 3.11 or newer'; exit 1; }

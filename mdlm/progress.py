@@ -60,6 +60,20 @@ def reported_to(report: Report) -> Iterator[None]:
         _report = before
 
 
+_spent: dict[str, float] | None = None
+
+
+@contextmanager
+def timed() -> Iterator[dict[str, float]]:
+    """Add up the seconds of all bars by their description, in this process, until the context ends."""
+    global _spent
+    before, _spent = _spent, {}
+    try:
+        yield _spent
+    finally:
+        _spent = before
+
+
 @contextmanager
 def bar(description: str) -> Iterator[Progress]:
     """Show a progress bar on stderr; where stderr is no terminal (a batch job), a line now and then.
@@ -70,6 +84,18 @@ def bar(description: str) -> Iterator[Progress]:
     Yields:
         The callback to hand to the computation.
     """
+    start = time.perf_counter()
+    try:
+        with _shown(description) as progress:
+            yield progress
+    finally:
+        if _spent is not None:
+            _spent[description] = _spent.get(description, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def _shown(description: str) -> Iterator[Progress]:
+    """Where progress goes: to whoever asked for all of it, into a log, or onto the terminal."""
     report_all = _report
     if report_all is not None:
         yield lambda done, total, note="": report_all(description, done, total, note)
