@@ -47,13 +47,23 @@ def draw_all(outcome: Outcome, directory: Path) -> Path:
         for name, (draw, size) in drawings.items():
             figure = Figure(figsize=size)  # without pyplot: no window system, nothing kept open
             draw(figure)
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, not for every file again
-            for suffix in ("png", "svg"):
-                # No date in the file, so that the same numbers give the same bytes.
-                write = partial(figure.savefig, metadata={"Date": None} if suffix == "svg" else None)
-                write_atomically(directory / f"{name}.{suffix}", write)
+            _write(figure, directory / name)
     return directory
+
+
+def _write(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG and SVG; `savefig` would draw it five times for the two, and that is what takes long."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.image import imsave
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    figure.set_layout_engine("none")  # laid out once, not for every file again
+    pixels = partial(imsave, arr=canvas.buffer_rgba(), format="png", dpi=figure.dpi)  # type: ignore[no-untyped-call]
+    write_atomically(path.with_suffix(".png"), pixels)
+    # No date in the file, so that the same numbers give the same bytes.
+    write_atomically(path.with_suffix(".svg"), partial(FigureCanvasSVG(figure).print_svg, metadata={"Date": None}))
 
 
 def _labels(outcome: Outcome) -> tuple[str, str]:
