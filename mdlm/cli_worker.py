@@ -21,6 +21,7 @@ from mdlm.study.execute import Busy, execute
 
 def main() -> None:
     """Work until there are no more folders."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a launcher in the background hands on that it is ignored
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     folders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(folders,), daemon=True).start()
