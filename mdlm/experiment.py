@@ -24,6 +24,7 @@ from mdlm.outcome import Outcome, TrainingCurve, learned
 from mdlm.partition.base import Partition
 from mdlm.progress import bar
 from mdlm.recrossing.base import Recrossing
+from mdlm.recrossing.keep import Keep
 from mdlm.report.run_folder import check_writable, only_run_in, trained_by, write_chains, write_results
 from mdlm.sampling.sampling import Sampled, Sampling
 from mdlm.stages import Stages
@@ -229,6 +230,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """A short name for the run table, what differs most often first: the table cuts long ones."""
-        parts = (self.model, self.partition, self.features, self.system)
+        treatment = [] if isinstance(self.recrossing, Keep) else [self.recrossing]
+        parts = (self.model, self.partition, *treatment, self.features, self.system)
         model, *rest = [type(part).__module__.rpartition(".")[2] for part in parts]
         return "-".join([model, f"seed{self.seed}", f"stride{self.stride}", *rest])

@@ -58,7 +58,7 @@ ALLOWED = {
     "alongside": BASIS | {"fingerprint", "tokens.base", "training.evaluate", "training.fitted", "baselines.judgement"},
     "experiment": BASIS
     | {"", "alongside", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking"}
-    | {"system.base", "features.base", "partition.base", "recrossing.base", "tokens.base"}
+    | {"system.base", "features.base", "partition.base", "recrossing.base", "recrossing.keep", "tokens.base"}
     | {"macrostates.base", "model.base", "baselines.chosen", "report.run_folder", "kinetics.compare"}
     | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},
     "report": BASIS | {"fingerprint", "kinetics.against_baselines", "kinetics.comparison", "baselines.judgement"},
