@@ -194,18 +194,21 @@ class Experiment:
 
     def tokenised(self, stages: Stages) -> Tokenised:
         """What the model reads: treated states, thinned, as tokens."""
-        offsets = "all" if self.offsets == "interleaved" else self.offsets
-        strided = stages.treated.map(lambda part: part.strided(self.stride, offsets))
+        strided = stages.treated.map(self._thinned)
         strided = replace(strided, train=stages.treated.train.strided(self.stride, self.offsets))
         tokeniser = self.tokens.fit(strided.train)
         return Tokenised(strided, tokeniser, strided.map(tokeniser.encode))
+
+    def _thinned(self, states: Dtraj) -> Dtraj:
+        """After the stride, soundly: what is judged or held out is never interleaved."""
+        return states.strided(self.stride, "all" if self.offsets == "interleaved" else self.offsets)
 
     def evaluate(self, stages: Stages, chains: Dtraj) -> Evaluation:
         """Judge sampled chains of states against the molecular dynamics they were learned from."""
         sequences = Sequences(
             reference=stages.reference,
             data=stages.treated.train,
-            tokens=stages.treated.train.strided(self.stride, self.offsets),
+            tokens=self._thinned(stages.treated.train),
             sampled=chains,
             state_names=stages.discretiser.state_names,
             lumping=stages.lumping,

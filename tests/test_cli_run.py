@@ -27,7 +27,10 @@ REQUIRED = [
     "sample_tokens_per_second",
     "nll_nats_per_token",
 ]
-FIGURES = ("partition", "populations", "timescales", "traces", "training")  # the chain has one feature: no landscape
+FIGURES = (  # the chain has one feature: no landscape, no surfaces
+    *("autocorrelation", "chapman_kolmogorov", "drift", "dwell", "mfpt"),
+    *("partition", "populations", "timescales", "traces", "training"),
+)
 TEXTS = {"verdict", "notes", "reference"}
 CLOSED_FORM_T2 = -1 / math.log(0.996)  # of the chain in conf/system/chain.yaml: two pairs, 0.002 out of each
 
@@ -102,9 +105,10 @@ def test_the_best_checkpoint_holds_finite_weights(finished):
 
 
 def test_every_figure_is_a_picture(finished):
-    figures = sorted((finished[0] / "run" / "figures").iterdir())
-    assert [figure.name for figure in figures] == [f"{name}.png" for name in FIGURES]
-    for figure in figures:
+    figures = finished[0] / "run" / "figures"
+    for suffix in ("png", "svg"):
+        assert [figure.stem for figure in sorted(figures.glob(f"*.{suffix}"))] == list(FIGURES)
+    for figure in figures.glob("*.png"):
         with Image.open(figure) as picture:
             picture.load()
             assert len(picture.convert("RGB").getcolors(maxcolors=10**6)) > 10

@@ -31,12 +31,12 @@ def handed_over(monkeypatch, tmp_path):
             given["learned"] = tokens
             return fit(self, model, tokens, *rest)
 
-        def spy_on_compare(self, **judged):
+        def spy_on_judge(self, **judged):
             given.update(judged)
             raise Seen
 
         monkeypatch.setattr(Training, "fit", spy_on_fit)
-        monkeypatch.setattr(Kinetics, "compare", spy_on_compare)
+        monkeypatch.setattr(Kinetics, "judge", spy_on_judge)
         with pytest.raises(Seen):
             build(config).run(tmp_path / offsets, config)
         monkeypatch.undo()

@@ -56,7 +56,8 @@ def test_a_run_is_flat_named_and_carries_its_verdict(run, finished):
 def test_the_files_of_a_run_are_artifacts(run, finished, mlflow_store):
     client = client_of(mlflow_store)
     names = {entry.path for entry in client.list_artifacts(run.info.run_id)}
-    assert names == {"config.yaml", "metrics.json", "summary.txt", "best.safetensors", "figures"}
+    texts = {"config.yaml", "metrics.json", "learning.json", "summary.txt", "report.html"}
+    assert names == {*texts, "best.safetensors", "figures"}
     kept = Path(client.download_artifacts(run.info.run_id, "summary.txt")).read_text()
     table, _, _ = (finished[0] / "run" / "summary.txt").read_text().partition("Training:")
     assert kept.startswith(table)  # mlflow remembers where a run's files go, so copies of it may have judged it again

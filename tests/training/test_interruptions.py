@@ -12,6 +12,16 @@ from mdlm.training import checkpoint
 from mdlm.training.interruptions import Interruptions
 
 
+@pytest.fixture(autouse=True)
+def _as_a_fresh_python():
+    """Commands tested before in this process set handlers, and a process in the background ignores Ctrl-C."""
+    fresh = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in fresh.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def twice_in_the_middle(number, done):
     with Interruptions() as interruptions:
         with interruptions.held():
