@@ -103,7 +103,11 @@ def advise(words: Sequence[str]) -> None:
         request = cli_advise.Request.of(words)
     except ValueError as error:
         fail(str(error))
-    _with_hydra("advise", request.words, lambda config: cli_advise.advise(config, request), WITHOUT_FOLDER)
+
+    def scan(config: DictConfig) -> None:
+        _one(config, lambda experiment, plain: cli_advise.advise(experiment, request))
+
+    _with_hydra("advise", request.words, scan, WITHOUT_FOLDER)
 
 
 def _with_hydra(

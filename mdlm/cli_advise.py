@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
     from mdlm.advise.candidates import Given
     from mdlm.advise.evidence import Choice
     from mdlm.advise.measure import Subject
     from mdlm.advise.rules import Advice
     from mdlm.advise.scan import Clock
+    from mdlm.experiment import Experiment
 
 USAGE = """\
 Scan your data for some minutes and say which partition, recrossing treatment and stride to train on, and why.
@@ -83,8 +82,8 @@ class Request:
         return cls(others, minutes, Path(own.get("out", default)))
 
 
-def advise(config: DictConfig, request: Request) -> None:
-    """Scan the data of a configuration, print the advice and write it down."""
+def advise(experiment: Experiment, request: Request) -> None:
+    """Scan the data of an experiment, print the advice and write it down."""
     from rich.console import Console
 
     from mdlm.advise import page
@@ -96,7 +95,7 @@ def advise(config: DictConfig, request: Request) -> None:
         from mdlm.advise.scan import Clock
 
         clock = Clock(60 * request.budget_minutes, progress)
-        advice = _scanned(config, clock)
+        advice = _scanned(experiment, clock)
     command = _command(advice)
     console = Console()
     if not console.is_terminal:
@@ -106,18 +105,21 @@ def advise(config: DictConfig, request: Request) -> None:
     print(f"\nEvidence: {request.out}")
 
 
-def _scanned(config: DictConfig, clock: Clock) -> Advice:
+def _scanned(own: Experiment, clock: Clock) -> Advice:
     from hydra.core.hydra_config import HydraConfig
 
     from mdlm.advise.candidates import Given
     from mdlm.advise.scan import Scan
 
     hydra = HydraConfig.get()
-    words = tuple(hydra.overrides.task)
-    own = _experiment(words)
     own.check()
-    header, taken = own.system.header, hydra.runtime.choices
-    given = Given(words, taken["partition"], taken["recrossing"], own.stride, header, own.kinetics.lag_time)
+    words, options = tuple(hydra.overrides.task), dict(hydra.runtime.choices)
+    if not {"partition", "recrossing"} <= options.keys():
+        raise ValueError(
+            f"--config-name ({hydra.job.config_name}) leaves nothing to choose; give the overrides instead"
+        )
+    taken = (options["partition"], options["recrossing"], own.stride)
+    given = Given(words, *taken, own.system.header, own.kinetics.lag_time)
     subjects, problems = _subjects(given)
     return Scan(subjects, problems, clock, own.kinetics.min_events).run()
 
@@ -142,7 +144,7 @@ def _subjects(given: Given) -> tuple[dict[str, Subject], dict[Choice, str]]:
     return subjects, problems
 
 
-def _experiment(words: Sequence[str]) -> Any:  # noqa: ANN401
+def _experiment(words: Sequence[str]) -> Experiment:
     """The experiment that these overrides describe."""
     from hydra import compose
     from hydra.core.hydra_config import HydraConfig
@@ -155,7 +157,8 @@ def _experiment(words: Sequence[str]) -> Any:  # noqa: ANN401
     composed = compose(hydra.job.config_name, list(words))
     plain: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     trusted, _ = trusted_modules(hydra)
-    return build(plain, trusted)
+    experiment: Experiment = build(plain, trusted)
+    return experiment
 
 
 def _command(advice: Advice) -> str:

@@ -46,7 +46,7 @@ def my_conf(tmp_path):
 def test_help_lists_the_commands(words, mdlm, tmp_path):
     ended = mdlm(*words, cwd=tmp_path)
     assert ended.code == 0
-    for command in ("train", "simulate", "sample", "export", "study", "ui", "cache", "completion"):
+    for command in ("train", "simulate", "advise", "sample", "export", "study", "ui", "cache", "completion"):
         assert f"\n  {command} " in ended.out
 
 
@@ -58,6 +58,7 @@ def test_help_lists_the_commands(words, mdlm, tmp_path):
             ["--version"],
             ["train", "--help"],
             ["simulate", "--help"],
+            ["advise", "--help"],
             ["export", "--help"],
             ["cache", "--help"],
         ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from mdlm.advise.evidence import Choice
+from mdlm.advise.evidence import KEEP, Choice
 from mdlm.trajectory import Header
 
 PARTITIONS = {
@@ -47,12 +47,13 @@ class Given:
 
 
 def choices(given: Given) -> list[Choice]:
-    """Every combination to try, the user's own partition first, short strides and no treatment first."""
+    """Every combination to try, the user's own first."""
+    partitions, own_stride_first = _partitions(given), sorted(strides(given), key=lambda n: n != given.stride)
     found = []
-    for partition, recrossing, stride in product(_partitions(given), _recrossings(given), strides(given)):
+    for partition, recrossing, stride in product(partitions, _recrossings(given), own_stride_first):
         (name, partition_words), (treatment, recrossing_words) = partition, recrossing
         words = (*_others(given.words), *partition_words, *recrossing_words, f"stride={stride}")
-        found.append(Choice(name, treatment, stride, words, partition == _partitions(given)[0]))
+        found.append(Choice(name, treatment, stride, words, is_given=partition == partitions[0]))
     return found
 
 
@@ -79,20 +80,24 @@ def _partitions(given: Given) -> list[tuple[str, tuple[str, ...]]]:
     own = tuple(word for word in given.words if _is_of(word, "partition"))
     of_labels = given.partition == "labels"
     others = [(name, words) for name, words in (OF_LABELS if of_labels else PARTITIONS).items() if words != own]
-    name = " ".join([given.partition, *(word.partition(".")[2] for word in own if word.startswith("partition."))])
+    name = " ".join([given.partition, *_fields(own, "partition")])
     same = {"pcca"} if name == "pcca" else set()
     return [(name, own), *(other for other in others if other[0] not in same)]
 
 
 def _recrossings(given: Given) -> list[tuple[str, tuple[str, ...]]]:
-    """None, the given one, and coring for a tenth of the lag."""
+    """The given one, none, and coring for a tenth of the lag."""
     own = tuple(word for word in given.words if _is_of(word, "recrossing"))
     time, unit = residence_time(given), given.header.time_unit
-    found: dict[str, tuple[str, ...]] = {"keep": ("recrossing=keep",)}
-    if given.recrossing != "keep":
-        found[" ".join([given.recrossing, *(w.partition(".")[2] for w in own if w.startswith("recrossing."))])] = own
+    found = {" ".join([given.recrossing, *_fields(own, "recrossing")]): own} if given.recrossing != KEEP else {}
+    found[KEEP] = ("recrossing=keep",)
     found[f"coring {time:g} {unit}"] = ("recrossing=coring", f"recrossing.residence_time={time:g}")
     return list(found.items())
+
+
+def _fields(words: Sequence[str], group: str) -> list[str]:
+    """The fields of an option that were given."""
+    return [word.removeprefix(f"{group}.") for word in words if word.startswith(f"{group}.")]
 
 
 def _others(words: Sequence[str]) -> list[str]:

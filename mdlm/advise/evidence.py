@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from mdlm.kinetics.comparison import Interval
 
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
+KEEP = "keep"
+"""The treatment that is none."""
 
 
 @dataclass(frozen=True)

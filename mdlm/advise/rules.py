@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mdlm.advise.evidence import Choice, Evidence, off_by
+from mdlm.advise.evidence import KEEP, Choice, Evidence, off_by
 from mdlm.kinetics.comparison import Interval
 
 MARGIN = 1.25
 """Factor within which errors of t2 count as equal; the margin of `mdlm study analyse` too."""
-
-KEEP = "keep"
 
 
 @dataclass(frozen=True)
