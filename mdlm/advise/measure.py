@@ -83,13 +83,10 @@ class Subject:
             )
 
     @property
-    def reference_t2(self) -> float:
-        """t2 of the molecular dynamics: at its plateau, or where there is none at the judged lag."""
-        judge = self.judge
-        if judge.convergence.found:
-            return judge.convergence.t2.value
-        times = judge.reference.timescales
-        return times[0].value if times else math.nan
+    def reference_t2(self) -> Interval:
+        """t2 of the molecular dynamics at the judged lag."""
+        times = self.judge.reference.timescales
+        return times[0] if times else Interval(math.nan, math.nan, math.nan)
 
     def cheap(self) -> Evidence:
         """Events, share of t2 and what a Markov chain makes of it; nothing is sampled."""
@@ -99,7 +96,7 @@ class Subject:
         model = measure.method.model(whole, measure.lag_time)
         times = model_timescales(model, measure.lag_time, measure.n_timescales, measure.sides).tolist()
         data, markov = judge.data.timescales, judge.markov_timescales
-        share = times[0] / self.reference_t2 if times else math.nan
+        share = times[0] / self.reference_t2.value if times else math.nan
         residence = self.experiment.recrossing
         return Evidence(
             choice=self.choice,

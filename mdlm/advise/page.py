@@ -17,7 +17,7 @@ from mdlm.advise.evidence import Evidence, Prediction, off_by
 from mdlm.advise.measure import likelihood_gain
 from mdlm.advise.rules import Advice
 from mdlm.report.run_folder import write_atomically
-from mdlm.report.table import interval, number
+from mdlm.report.table import interval
 
 WIDTH = 150
 LEGEND = (
@@ -54,7 +54,7 @@ def show(advice: Advice, command: str, console: Console) -> None:
         console.print(
             Text(
                 f"Data: {data.duration:.4g} {data.time_unit}, {data.n_events} slow events at lag {data.lag_time:g} "
-                f"{data.time_unit}, t2 {number(data.t2)} {data.time_unit} ({level})"
+                f"{data.time_unit}, t2 {interval(data.t2)} {data.time_unit} ({level})"
             ),
             soft_wrap=True,
         )

@@ -12,6 +12,8 @@ from mdlm.kinetics.comparison import Interval
 MARGIN = 1.25
 """Factor within which errors of t2 count as equal; the margin of `mdlm study analyse` too."""
 
+WIDE = 2.0  # upper bound of the predicted error from which on the reader is told how little is known
+
 
 @dataclass(frozen=True)
 class Data:
@@ -20,7 +22,7 @@ class Data:
     Attributes:
         n_events: Slow events in all of them; None where they were not even counted.
         duration: Of all of them, in ``time_unit``.
-        t2: The slowest timescale, at its plateau where there is one; NaN where unknown.
+        t2: The slowest timescale at the judged lag; NaN where unknown.
         plateau_lag: From which lag on t2 is level, in ``time_unit``; NaN where it is not.
         lag_time: The judged lag, in ``time_unit``.
         time_unit: Of every time.
@@ -29,7 +31,7 @@ class Data:
 
     n_events: int | None
     duration: float
-    t2: float
+    t2: Interval
     plateau_lag: float
     lag_time: float
     time_unit: str
@@ -63,9 +65,9 @@ def advise(data: Data, evidence: Sequence[Evidence]) -> Advice:
     The rules, in order:
 
     1. Fewer than ``min_events`` slow events in the data: undecided. The advice is more data, not a partition.
-    2. A choice is none whose states could not be made, whose t2 is off that of the molecular dynamics by more than
-       `MARGIN` (it hides the slow process, or its treatment distorts it), or whose training data hold fewer than
-       ``min_events`` events. Where none is left: undecided.
+    2. A choice is none whose states could not be made, which hides the slow process (t2 of its data is below that of
+       the molecular dynamics by more than `MARGIN`) or lengthens it (above by more than that, and above its interval),
+       or whose training data hold fewer than ``min_events`` events. Where none is left: undecided.
     3. Of the others stay those whose predicted error cannot be told from the least one: their interval reaches down to
        it, or they are within `MARGIN` of it.
     4. Of these stay those that need the least memory: a Markov chain counted on their tokens is off by at most `MARGIN`
@@ -107,7 +109,8 @@ def _problem(data: Data, one: Evidence) -> str:
         return "its states do not show the slow process"
     if math.isinf(one.share):
         return "the slow process is never seen in both directions"
-    if off_by(one.share) > MARGIN:
+    too_long = max(MARGIN, data.t2.high / data.t2.value) if data.t2.high > data.t2.value else MARGIN
+    if one.share < 1 / MARGIN or one.share > too_long:
         how = "hides part of the slow process" if one.share < 1 else "lengthens the slow process"
         return f"{how}: t2 is {one.share:.2f} of that of the molecular dynamics"
     if one.n_events < data.min_events:
@@ -152,7 +155,12 @@ def _more_data(data: Data, n_events: int, where: str) -> tuple[str, tuple[str, .
 
 def _reasons(data: Data, best: Evidence, order: Sequence[Evidence]) -> tuple[str, ...]:
     """Why the first one is the first."""
-    found = [_of_error(best), *_of_recrossing(best, order), *_of_stride(best, order), *_of_partition(best, order)]
+    found = [_of_error(best), *_of_recrossing(best, order), *_of_stride(best, order), *_of_partition(data, best, order)]
+    if best.error.high > WIDE:
+        found.append(
+            f"How far off is not known well: the data hold {data.n_events} slow events. Choices whose intervals overlap "
+            "are told apart by the memory they need, not by their error; more data would tell more."
+        )
     if math.isnan(data.plateau_lag):
         found.append(
             f"t2 of the data does not level off with the lag, so all of this holds at the judged lag only, "
@@ -187,7 +195,7 @@ def _beside(best: Evidence, order: Sequence[Evidence], **others: object) -> Evid
 
 def _of_recrossing(best: Evidence, order: Sequence[Evidence]) -> list[str]:
     if best.choice.recrossing == KEEP:
-        return ["No recrossing treatment: none makes the tokens easier without losing more time resolution."]
+        return ["No recrossing treatment: none that was tried is better by more than the margin."]
     other = _beside(best, order, recrossing=KEEP)
     if other is None:
         return []
@@ -200,7 +208,7 @@ def _of_recrossing(best: Evidence, order: Sequence[Evidence]) -> list[str]:
 
 def _of_stride(best: Evidence, order: Sequence[Evidence]) -> list[str]:
     if best.choice.stride == 1:
-        return ["Stride 1: a longer one gains nothing that a model needs, and loses time resolution."]
+        return ["Stride 1: a longer one is not better by more than the margin, and loses time resolution."]
     other = _beside(best, order, stride=1)
     if other is None:
         return []
@@ -208,14 +216,21 @@ def _of_stride(best: Evidence, order: Sequence[Evidence]) -> list[str]:
     return [f"Stride {best.choice.stride}: a Markov chain of the tokens is off by {numbers} at stride 1."]
 
 
-def _of_partition(best: Evidence, order: Sequence[Evidence]) -> list[str]:
+def _of_partition(data: Data, best: Evidence, order: Sequence[Evidence]) -> list[str]:
     kept = f"Partition {best.choice.partition}: its {best.n_states} states keep {100 * best.share:.0f} % of t2"
     given = next((one for one in order if one.choice.is_given), None)
     if best.choice.is_given or given is None:
         return [f"{kept}."]
-    if given.problem:
-        return [f"{kept}; {given.choice.partition}, the one given, {given.problem}."]
-    return [
-        f"{kept}, and a model of it is predicted to be off by {best.error.value:.3g}x; of {given.choice.name} "
-        f"by {given.error.value:.3g}x."
-    ]
+    why = given.problem or _behind(best, given, data.time_unit)
+    return [f"{kept}; the best choice with {given.choice.partition}, the one given, is {given.choice.name}: {why}."]
+
+
+def _behind(best: Evidence, other: Evidence, time_unit: str) -> str:
+    """By which of the rules 3 to 5 another choice comes behind."""
+    if other.error.value > MARGIN * best.error.value and not other.error.low <= best.error.value:
+        return f"its model is off by {other.error.value:.3g}x"
+    if off_by(other.memoryless) > MARGIN * off_by(best.memoryless):
+        return f"its tokens need more memory, a Markov chain of them is off by {off_by(other.memoryless):.3g}x"
+    if other.resolution > best.resolution:
+        return f"it says nothing of times below {other.resolution:g} {time_unit}, this one below {best.resolution:g}"
+    return f"it is no better, and has {other.n_states} states"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from mdlm.advise.evidence import Choice, Evidence
 from mdlm.advise.measure import Subject
 from mdlm.advise.rules import Advice, Data, advise, ranked
+from mdlm.kinetics.comparison import Interval
 from mdlm.progress import Progress, reported_to
 
 N_SMALL_MODELS, MAX_SMALL_MODELS = 3, 6
@@ -74,7 +75,8 @@ class Scan:
     def run(self) -> Advice:
         """Measure until all is measured or the time is up."""
         first = next(iter(self.subjects.values()))
-        nothing = Data(None, math.nan, math.nan, math.nan, first.experiment.kinetics.lag_time, "", self.min_events)
+        unknown = Interval(math.nan, math.nan, math.nan)
+        nothing = Data(None, math.nan, unknown, math.nan, first.experiment.kinetics.lag_time, "", self.min_events)
         try:
             with reported_to(self.clock):
                 self._look()

@@ -59,8 +59,8 @@ def test_labels_that_flicker_between_two_states_are_to_be_cored(mdlm, sample_cha
         return joint / joint.sum(axis=1, keepdims=True)
 
     keep = evidence_of(found, "keep", 1)
-    assert keep["memoryless"] * found["data"]["t2"] == pytest.approx(timescale(lumped(1), 1), rel=0.1)
-    assert evidence_of(found, "keep", 10)["memoryless"] * found["data"]["t2"] == pytest.approx(
+    assert keep["memoryless"] * found["data"]["t2"]["value"] == pytest.approx(timescale(lumped(1), 1), rel=0.1)
+    assert evidence_of(found, "keep", 10)["memoryless"] * found["data"]["t2"]["value"] == pytest.approx(
         timescale(lumped(10), 10), rel=0.1
     )
     assert evidence_of(found, "coring 5 ps", 1)["memoryless"] > 0.8

@@ -9,7 +9,15 @@ from mdlm.advise.evidence import Choice, Evidence, Prediction
 from mdlm.advise.rules import MARGIN, Data, advise
 from mdlm.kinetics.comparison import Interval
 
-DATA = Data(n_events=60, duration=1000.0, t2=50.0, plateau_lag=2.0, lag_time=5.0, time_unit="ns", min_events=10)
+DATA = Data(
+    n_events=60,
+    duration=1000.0,
+    t2=Interval(50.0, 45.0, 55.0),
+    plateau_lag=2.0,
+    lag_time=5.0,
+    time_unit="ns",
+    min_events=10,
+)
 
 
 def evidence(partition="kmeans 50", recrossing="keep", stride=1, *, ratio=None, error=0.1, given=False, **values):
@@ -71,6 +79,14 @@ def test_what_loses_the_slow_process_is_no_choice(values, problem):
     assert alone.choice is None
 
 
+def test_a_longer_t2_within_the_error_of_the_data_is_no_distortion():
+    """A treatment lifts t2 at a short lag; whether it lifts it too far, data with a wide interval do not say."""
+    lifted = evidence(recrossing="coring 2 ns", ratio=1.0, share=1.4)
+    assert chosen(lifted) is None
+    assert chosen(lifted, data=replace(DATA, t2=Interval(50.0, 30.0, 75.0))) == lifted.choice.name
+    assert chosen(replace(lifted, share=1.51), data=replace(DATA, t2=Interval(50.0, 30.0, 75.0))) is None
+
+
 def test_an_error_that_is_clearly_larger_loses_however_little_memory_it_needs():
     """2x [1.8, 2.2] against 1.05x: neither within the margin nor within the interval."""
     assert chosen(evidence("grid", ratio=0.5), evidence("pcca", ratio=0.95, memoryless=0.1)) == "pcca, keep, stride 1"
@@ -121,3 +137,23 @@ def test_the_lag_is_spoken_of_where_t2_has_not_levelled_off_there():
         reasons = " ".join(advise(replace(DATA, plateau_lag=plateau), [evidence(ratio=1.0)]).reasons)
         assert words in reasons
         assert ("level" in reasons) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        ({"ratio": 0.5, "error": 0.1}, "its model is off by 2x"),
+        ({"ratio": 1.0, "memoryless": 0.5}, "a Markov chain of them is off by 2x"),
+        ({"ratio": 1.0, "stride": 10, "resolution": 10.0}, "it says nothing of times below 10 ns, this one below 1"),
+        ({"share": 0.5}, "hides part of the slow process"),
+    ],
+)
+def test_the_users_partition_is_told_why_it_comes_behind(own, why):
+    advice = advise(DATA, [evidence("grid", given=True, **own), evidence("pcca", ratio=1.0)])
+    assert advice.choice.name == "pcca, keep, stride 1"
+    assert why in " ".join(advice.reasons)
+
+
+def test_a_wide_interval_is_admitted():
+    for error, said in ((0.6, True), (0.2, False)):
+        assert ("not known well" in " ".join(advise(DATA, [evidence(ratio=1.0, error=error)]).reasons)) == said
