@@ -158,8 +158,8 @@ def _reasons(data: Data, best: Evidence, order: Sequence[Evidence]) -> tuple[str
     found = [_of_error(best), *_of_recrossing(best, order), *_of_stride(best, order), *_of_partition(data, best, order)]
     if best.error.high > WIDE:
         found.append(
-            f"How far off is not known well: the data hold {data.n_events} slow events. Choices whose intervals overlap "
-            "are told apart by the memory they need, not by their error; more data would tell more."
+            f"How far off is not known well: the data hold {data.n_events} slow events. Choices whose intervals "
+            "overlap are told apart by the memory they need, not by their error; more data would tell more."
         )
     if math.isnan(data.plateau_lag):
         found.append(
@@ -179,9 +179,11 @@ def _of_error(best: Evidence) -> str:
         return f"Nothing was sampled in the time given; a Markov chain would be off by {best.error.value:.3g}x."
     error, ratio = best.error, best.prediction.ratio
     way = "" if ratio.low <= 1 <= ratio.high else " (too fast)" if ratio.value < 1 else " (too slow)"
+    untried = " There was no time for a small LSTM of it; more budget_minutes= would try one." * (best.small is None)
     return (
         f"Predicted error: t2 off by {error.value:.3g}x [{error.low:.3g}, {error.high:.3g}]{way}, what a "
-        f"{best.prediction.method} reaches; a Markov chain of these tokens is off by {off_by(best.memoryless):.3g}x."
+        f"{best.prediction.method} reaches; a Markov chain counted on these tokens is off by "
+        f"{off_by(best.memoryless):.3g}x.{untried}"
     )
 
 
