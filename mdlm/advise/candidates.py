@@ -62,7 +62,7 @@ def strides(given: Given) -> list[int]:
 
     Example:
         >>> strides(Given((), "pcca", "keep", 4, Header(("x",), (1000,), 0.5, "ps"), lag_time=12.0))
-        [1, 4, 8, 12]
+        [1, 4, 12]
     """
     lag = round(given.lag_time / given.header.frame_time)
     allowed = [n for n in range(1, lag) if lag % n == 0] or [1]
