@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-fast check bench clean require
+.PHONY: help demo study test test-fast check bench clean require
 
 help:
 	@echo 'make demo       set up, then train an LSTM on the four-state system and judge it (about a minute)'
+	@echo 'make study      set up, then a study of twelve runs and its analysis (about four minutes on two cores)'
 	@echo 'make test       set up, then run every test; ends with the count'
 	@echo 'make test-fast  the tests that are not marked slow, browser or wheel'
 	@echo 'make check      format, lint and types'
@@ -16,6 +17,10 @@ help:
 
 demo: $(VENV)/.demo
 	$(BIN)/mdlm train
+
+study: $(VENV)/.demo
+	$(BIN)/mdlm train -m experiment=demo
+	$(BIN)/mdlm study analyse experiment=demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest

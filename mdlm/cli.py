@@ -91,6 +91,25 @@ def simulate(words: Sequence[str]) -> None:
     _with_hydra("simulate", words, _simulate_one, WITHOUT_FOLDER)
 
 
+def advise(words: Sequence[str]) -> None:
+    """Say what to train on, after a quick scan of the data."""
+    from mdlm import cli_advise
+    from mdlm.cli_simulate import WITHOUT_FOLDER
+
+    if any(word in ("--help", "-h") for word in words):
+        print(cli_advise.USAGE.rstrip())
+        return
+    try:
+        request = cli_advise.Request.of(words)
+    except ValueError as error:
+        fail(str(error))
+
+    def scan(config: DictConfig) -> None:
+        _one(config, lambda experiment, plain: cli_advise.advise(experiment, request))
+
+    _with_hydra("advise", request.words, scan, WITHOUT_FOLDER)
+
+
 def _with_hydra(
     command: str, words: Sequence[str], task: Callable[[DictConfig], None], settings: Sequence[str] = ()
 ) -> None:
@@ -271,6 +290,7 @@ def completion(words: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "simulate": simulate,
+    "advise": advise,
     "sample": sample,
     "evaluate": evaluate,
     "report": report,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mdlm import cli_export, cli_sample
 from mdlm.cache import STAGES
+from mdlm.cli_advise import FIELDS as ADVISE_FIELDS
 from mdlm.cli_evaluate import FIELDS as EVALUATE_FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 from mdlm.cli_study import ACTIONS
@@ -59,6 +60,8 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = list(SCRIPTS)
     elif words[0] in ("train", "simulate"):
         found = _overrides(typed, conf)
+    elif words[0] == "advise":
+        found = [*(f"{name}=" for name in ADVISE_FIELDS), *_overrides(typed, conf)]
     elif words[0] == "export":
         found = _export(typed)
     elif words[0] == "sample":

@@ -31,6 +31,7 @@ Usage: mdlm COMMAND [ARGUMENTS]
 Commands:
   train        train a model, sample it, and judge its kinetics (try: mdlm train)
   simulate     only make a system's trajectories and keep them for later runs
+  advise       scan your data: which partition, recrossing treatment and stride to train on
   sample       draw more tokens from the model of a finished run
   evaluate     judge a finished run anew, or any state sequences, without training
   report       open a run's report: verdict, table, figures, how to reproduce it

@@ -46,8 +46,8 @@ def my_conf(tmp_path):
 def test_help_lists_the_commands(words, mdlm, tmp_path):
     ended = mdlm(*words, cwd=tmp_path)
     assert ended.code == 0
-    commands = ("train", "simulate", "sample", "evaluate", "report", "export", "study", "ui", "cache", "completion")
-    for command in commands:
+    commands = ("train", "simulate", "advise", "sample", "evaluate", "report", "export", "study", "ui", "cache")
+    for command in (*commands, "fetch", "completion"):
         assert f"\n  {command} " in ended.out
 
 
@@ -59,6 +59,7 @@ def test_help_lists_the_commands(words, mdlm, tmp_path):
             ["--version"],
             ["train", "--help"],
             ["simulate", "--help"],
+            ["advise", "--help"],
             ["export", "--help"],
             ["cache", "--help"],
         ),

@@ -31,7 +31,7 @@ def complete(line, cwd):
         (
             "mdlm ",
             [
-                *("train", "simulate", "sample", "evaluate", "report", "export", "study"),
+                *("train", "simulate", "advise", "sample", "evaluate", "report", "export", "study"),
                 *("ui", "cache", "fetch", "completion", "--help", "--version"),
             ],
         ),
@@ -39,6 +39,8 @@ def complete(line, cwd):
         ("mdlm completion ", ["bash", "zsh", "fish"]),
         ("mdlm export run=x fr", ["frames="]),
         ("mdlm sample run=x ch", ["chain_length="]),
+        ("mdlm advise bud", ["budget_minutes="]),
+        ("mdlm advise recrossing=ke", ["keep"]),
         ("mdlm export draw=", ["nearest", "random"]),
         ("mdlm study ", ["analyse"]),
         ("mdlm study analyse re", ["response="]),
@@ -55,7 +57,7 @@ def complete(line, cwd):
         ("mdlm train stri", ["stride="]),
         (
             "mdlm train recrossing=co",
-            ["core_set", "core_set_density", "core_set_membership", "coring"],
+            ["core_set", "core_set_density", "core_set_membership", "coring", "coring_1"],
         ),  # bash replaces what follows the equals sign
         ("mdlm train stride=2 model=lstm_t", ["lstm_tsai2020"]),
         ("mdlm train model.hid", ["model.hidden="]),

@@ -63,6 +63,11 @@ ALLOWED = {
     | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},
     "report": BASIS | {"fingerprint", "kinetics.against_baselines", "kinetics.comparison", "baselines.judgement"},
     "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
+    # advice measures choices with what a run would use, and judges them by the same rules
+    "advise": BASIS
+    | {"stages", "experiment", "baselines.judgement", "baselines.markov", "baselines.semi_markov"}
+    | {"kinetics.comparison", "kinetics.estimate", "kinetics.judge", "model.lstm", "recrossing.coring"}
+    | {"report.run_folder", "report.table", "sampling.sampling", "tokens.states", "training.evaluate"},
     "export": BASIS
     | {"build", "evaluation", "experiment", "outcome", "stages", "features.framewise", "features.molecule"}
     | {"model.base", "sampling.sampling", "tokens.base", "training.fitted", "training.training"}

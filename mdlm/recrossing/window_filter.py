@@ -53,7 +53,10 @@ class WindowFilter(Recrossing):
             raise ValueError(f"window ({self.window}) must be at least 1 frame")
 
     def check(self, header: Header, partition: Partition) -> None:
-        """It runs on anything."""
+        """A trajectory must be longer than the window."""
+        longest = max(header.lengths)
+        if self.window >= longest:
+            raise ValueError(f"window ({self.window}) must be below the longest trajectory, {longest} frames")
 
     def fit(self, discretiser: Discretiser, train: Trajectory) -> Windowed:
         """Nothing to learn."""
