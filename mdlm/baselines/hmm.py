@@ -147,9 +147,19 @@ def fitted(
     seen = np.bincount(np.concatenate(observed), minlength=guess[1].shape[1]) + 0.5
     # No state may be impossible only because the fit did not see it.
     shown = (1 - 1 / n_frames) * found.output_model.output_probabilities + seen / seen.sum() / n_frames
-    chain = found.transition_model
-    model = HiddenMarkov(chain.transition_matrix.copy(), shown, chain.stationary_distribution.copy())
+    # Nor may it be impossible to leave or to reach: data without a slow event leave the fit in pieces.
+    n_hidden = len(guess[0])
+    transition = (1 - 1 / n_frames) * found.transition_model.transition_matrix + 1 / (n_hidden * n_frames)
+    model = HiddenMarkov(transition, shown, _stationary(transition))
     return model, len(found.likelihoods) < n_iterations
+
+
+def _stationary(transition: FloatArray) -> FloatArray:
+    """Stationary distribution of a chain that reaches every state from every other."""
+    equations = np.vstack([transition.T - np.eye(len(transition)), np.ones(len(transition))])
+    solution = np.linalg.lstsq(equations, np.append(np.zeros(len(transition)), 1.0), rcond=None)[0]
+    positive = np.maximum(solution, 0.0)
+    return np.asarray(positive / positive.sum())
 
 
 def bounded(pieces: tuple[IntArray, ...], max_frames: int) -> tuple[IntArray, ...]:

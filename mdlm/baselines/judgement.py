@@ -88,7 +88,15 @@ def judge_baselines(
     )
     results = []
     for number, (name, method) in enumerate(methods.items(), start=1):
-        results.append(judged(name, method.title, method.draw(states, wanted), judge, lumping))
+        try:
+            results.append(judged(name, method.title, method.draw(states, wanted), judge, lumping))
+        except (
+            ValueError,
+            ArithmeticError,
+            np.linalg.LinAlgError,
+        ) as error:  # a run must not be lost to what is beside it
+            unknown, why = Interval(*[math.nan] * 3), " ".join(str(error).split())
+            results.append(BaselineResult(name, method.title, (), unknown, math.nan, 0, f"could not be fitted: {why}"))
         progress(number, len(methods), method.title)
     return tuple(results)
 
