@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from mdlm.cli import in_one_line
+from mdlm.cli import fail, in_one_line
 from mdlm.study.execute import Busy, execute, log_to
 from mdlm.study.folder import FAILED, PROGRESS, write_json
 
@@ -52,13 +52,19 @@ def run(words: Sequence[str]) -> None:
     Raises:
         ValueError: The folder is no cell, or another process is at work on it.
     """
+    if any(word in ("--help", "-h") for word in words):
+        print(USAGE.rstrip())
+        return
     from mdlm.cli_parser import Parser
 
     parser = Parser(prog="mdlm study cell", add_help=False, allow_abbrev=False)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(list(words)).folder
-    Stop()
-    message = _once_free(folder)
+    stop = Stop()
+    try:
+        message = _once_free(folder)
+    except SystemExit:
+        fail(f"stopped by {signal.Signals(stop.number or 0).name}; the same command goes on", code=INTERRUPTED)
     if message is not None:
         raise ValueError(message)
 
@@ -116,4 +122,12 @@ class Job:
             (folder / PROGRESS).unlink(missing_ok=True)
             return
         print(f"stopped by SIGUSR2, back into the queue ({restarts + 1} of {self.requeues} times)", flush=True)
-        subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], timeout=PATIENCE_S, check=True)
+        done = subprocess.run(["scontrol", "requeue", _job_id()], capture_output=True, text=True, timeout=PATIENCE_S)
+        if done.returncode:  # then the job is gone, which the launcher sees
+            print(f"scontrol requeue failed: {done.stderr.strip()}", file=sys.stderr)
+
+
+def _job_id() -> str:
+    """This job alone: the last task of an array has the array's own SLURM_JOB_ID, which stands for all of it."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a cluster's warnings between updates, never within one: what is saved then is a point to go on from."""
+"""Ctrl-C, SIGTERM and the like between updates, never within one: what is saved then is a point to go on from."""
 
 from __future__ import annotations
 
