@@ -223,12 +223,12 @@ class _Watch:
             else:
                 self.missing.setdefault(folder, now if self.submitted[folder] else now - SETTLE_S)
         self.watch(running)
-        self._submit([folder for folder in self.open if now - self.missing.get(folder, now) >= SETTLE_S], jobs)
+        self._submit([folder for folder, since in self.missing.items() if now - since >= SETTLE_S], jobs)
 
     def _submit(self, folders: Sequence[Path], jobs: Mapping[str, queue.Job]) -> None:
         again = [folder for folder in folders if self.submitted[folder] < self.slurm.attempts]
         for folder in folders:
-            self.missing.pop(folder)
+            self.missing.pop(folder, None)
             if folder not in again:
                 log = folder.parents[1] / "slurm"
                 message = f"its job vanished {self.slurm.attempts} times; the last words are in log.txt and in {log}"
@@ -243,6 +243,7 @@ class _Watch:
         self.ended(folder, message)
         if folder in self.open:
             self.open.remove(folder)
+        self.missing.pop(folder, None)
         if message is not None and not self.keep_going:
             queue.cancel([job.id for other in self.open if (job := job_of(other, jobs)) is not None])
             self.open.clear()

@@ -17,7 +17,6 @@ import pytest
 from mdlm.study import queue
 from mdlm.study.folder import job_of, state
 
-pytestmark = pytest.mark.slurm
 HERE = Path(__file__).parent / "slurm"
 ROOT = Path(__file__).parents[2]
 NEEDED = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "srun", "munged")
@@ -113,8 +112,9 @@ def submissions(folder):
     return len(list(folder.rglob("*_submission.sh")))
 
 
+@pytest.mark.slurm
 def test_cancelled_requeued_timed_out_and_left_alone_by_its_launcher(slurm, tmp_path):
-    """The last of the cells sleeps longer than the time limit, so it cannot end but by going on where it was stopped."""
+    """The last of the cells sleeps longer than the time limit: it cannot end but by going on where it was stopped."""
     words = ["run", *CELLS, "hydra/launcher=slurm", *SLURM, "hydra.launcher.pool.poll_s=1"]
     words += [LENGTHS]
     launcher = start(tmp_path, *words)
@@ -158,6 +158,7 @@ def test_cancelled_requeued_timed_out_and_left_alone_by_its_launcher(slurm, tmp_
     assert queue.jobs() == {}
 
 
+@pytest.mark.slurm
 def test_a_script_needs_no_launcher_and_goes_on_after_a_warning(slurm, tmp_path):
     words = ["submit", *CELLS, "script=array.sh", "seed=0,1", "training.max_epochs=3", "hydra/launcher=slurm", *SLURM]
     assert "2 cells in array.sh.cells beside it; submit it with: sbatch array.sh" in finish(tmp_path, *words)
@@ -179,11 +180,15 @@ def test_a_script_needs_no_launcher_and_goes_on_after_a_warning(slurm, tmp_path)
     assert dict(zip((warned, left_alone), attempts, strict=True)) == {warned: 2, left_alone: 1}
 
 
+@pytest.mark.slurm
 def test_submit_returns_at_once_and_submits_nothing_twice(slurm, tmp_path):
     words = ["submit", *CELLS, *SLURM, "seed=0,1,2", "training.max_epochs=1", "model=markov"]
     words += ["hydra.launcher.pool.cells_per_job=2", "hydra.launcher.pool.mem_gb=0.5"]
+    words += ["hydra.launcher.pool.options={hold: true}"]  # until they are released
     assert "3 cells submitted" in finish(tmp_path, *words)
     assert "0 cells submitted, 3 are queued or running already" in finish(tmp_path, *words)
+    for job in queue.jobs().values():
+        subprocess.run(["scontrol", "release", job.id], check=True)
     cells = cells_of(tmp_path / "outputs")
 
     def all_are_done():
@@ -195,6 +200,7 @@ def test_submit_returns_at_once_and_submits_nothing_twice(slurm, tmp_path):
     assert len({json.loads((cell / "job.json").read_text())["key"] for cell in cells}) == 2
 
 
+@pytest.mark.slurm
 def test_what_sbatch_refuses_is_said_in_one_line_and_forgotten(slurm, tmp_path):
     words = ["submit", *CELLS, *SLURM, "model=markov", "hydra.launcher.pool.partition=nowhere"]
     process = start(tmp_path, *words)
@@ -206,10 +212,11 @@ def test_what_sbatch_refuses_is_said_in_one_line_and_forgotten(slurm, tmp_path):
     assert state(cell).name == "new"
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_stopped_says_so_by_its_exit_code(tmp_path, monkeypatch):
     """What any other scheduler's script goes by; no Slurm is needed."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    finish(tmp_path, "submit", *CELLS, "script=array.sh", "training.max_epochs=3")
+    finish(tmp_path, "submit", *CELLS, "script=array.sh", "training.max_epochs=2")
     (cell,) = cells_of(tmp_path / "outputs")
     process = start(tmp_path, "cell", str(cell))
 
