@@ -33,7 +33,7 @@ Commands:
   simulate     only make a system's trajectories and keep them for later runs
   sample       draw more tokens from the model of a finished run
   export       write a sampled chain as a movie of training frames
-  study        which choice decides, from many runs: effects with intervals, in one page
+  study        plan, run and watch many runs of one design, and say which choice decides
   ui           open the table of all runs in MLflow
   cache        list or delete the finished stages that later runs would use again
   fetch        fetch published data beforehand, for machines without a network

@@ -55,7 +55,7 @@ def launch(
     study = _study(loader, master, overrides, trusted)
     to_do = _prepared(study, trusted, paths)
     if action == "submit":
-        print(pool.submit([study.folder(cell) for cell in to_do]))
+        print(pool.submit([study.folder(cell) for cell in to_do]) if to_do else "nothing to do: no cell is left to run")
         print(f"Next: mdlm study status {study.directory}")
     else:
         _run(study, to_do, pool)

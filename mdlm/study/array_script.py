@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TASK = """\
 # Task n runs the cell in line n of the list. For another scheduler, replace the #SBATCH lines, SLURM_ARRAY_TASK_ID, and
-# the last line, which puts a task back into the queue.
+# the line with scontrol, which puts a task back into the queue.
 folder=$(sed -n "${{SLURM_ARRAY_TASK_ID}}p" {listed})
 
 # Slurm warns this shell before the time limit and before a preemption; the cell saves a checkpoint and ends with 75.
