@@ -77,7 +77,7 @@ def _options(slurm: Slurm, path: Path, n_cells: int) -> list[str]:
         "partition": slurm.partition,
         "account": slurm.account,
         "qos": slurm.qos,
-        **slurm.options,
+        **slurm.more,
     }
-    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    given = {name: value for name, value in options.items() if value is not None}
     return [f"#SBATCH --{name}" + ("" if value is True else f"={value}") for name, value in given.items()]

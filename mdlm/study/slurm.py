@@ -9,20 +9,21 @@ tell a cell that is queued from one that nobody has.
 from __future__ import annotations
 
 import importlib
+import shlex
 import shutil
-import time
+import sys
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdlm.model.base import check_at_least
 from mdlm.study import queue
 from mdlm.study.array_script import write_script
-from mdlm.study.folder import FAILED, JOB, PROGRESS, job_of, state, write_json
+from mdlm.study.folder import JOB, state, write_json
 from mdlm.study.local import THREADS, Ended
+from mdlm.study.watch import Watch
 
 if TYPE_CHECKING:
     from submitit import SlurmExecutor
@@ -31,8 +32,6 @@ JOB_CLASS = "mdlm.cli_cell", "Job"
 """What a job runs: by name, as the pool's workers are, since the command line stands above this module."""
 LARGEST_ARRAY = 1000
 """Slurm's own limit (MaxArraySize) is 1001 unless it was changed."""
-SETTLE_S = 5.0
-"""A job may be gone from the queue before its last files are seen on this machine."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Slurm:
         attempts: Times a cell whose job vanished (scancel, node failure, out of memory) is submitted by one launcher.
         setup: Shell lines before Python, such as ``module load cuda``.
         python: The interpreter on the nodes; None: this one.
-        options: More of sbatch's options by their long names, such as ``{constraint: a100}``.
+        options: More of sbatch's options, such as ``("constraint=a100", "exclusive")``.
         poll_s: Time between two looks at the queue.
         script: Write a job array script here instead of submitting; it needs neither submitit nor Slurm here.
     """
@@ -73,7 +72,7 @@ class Slurm:
     attempts: int = 3
     setup: tuple[str, ...] = ()
     python: str | None = None
-    options: dict[str, str | int | bool] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     poll_s: float = 10.0
     script: Path | None = None
 
@@ -109,7 +108,7 @@ class Slurm:
         """Submit the cells that no job has yet, and wait for all of them; see `mdlm.study.local.Local.run`."""
         if self.script is not None:
             raise ValueError(f"script ({self.script}) is written by `mdlm study submit`, which does not wait")
-        _Watch(self, list(folders), keep_going, ended, watch).run()
+        Watch(self, list(folders), keep_going, ended, watch).run()
 
     def submit(self, folders: Sequence[Path]) -> str:
         """Submit the cells that no job has yet, or write the script, and return what was done."""
@@ -147,7 +146,7 @@ class Slurm:
         from submitit import SlurmExecutor
 
         # Until Python is ready to stop in order, the signal must not end it.
-        python = f'sh -c \'trap "" USR2; exec "$0" "$@"\' {self.python or _this_python()}'
+        python = f'sh -c \'trap "" USR2; exec "$0" "$@"\' {self.python or shlex.quote(sys.executable)}'
         executor = SlurmExecutor(directory, python=python)
         executor.update_parameters(**self.parameters(name))
         return executor
@@ -170,9 +169,15 @@ class Slurm:
             "setup": [*self.setup, *self.threads],
             "srun_args": [f"--cpus-per-task={self.cpus_per_task}"],  # which srun has not taken from sbatch since 22.05
             "stderr_to_stdout": True,
-            "additional_parameters": {"requeue": True, **self.options},
+            "additional_parameters": {"requeue": True, **self.more},
             **{option: value for option, value in given.items() if value is not None},
         }
+
+    @property
+    def more(self) -> dict[str, str | bool]:
+        """The ``options`` by name; those without a value are switches."""
+        pairs = (option.lstrip("-").partition("=") for option in self.options)
+        return {name: value if equals else True for name, equals, value in pairs}
 
     @property
     def threads(self) -> list[str]:
@@ -180,84 +185,8 @@ class Slurm:
         return [f"export {name}={self.cpus_per_task}" for name in THREADS]
 
 
-@dataclass
-class _Watch:
-    """One launcher's wait for cells, whoever submitted their jobs."""
-
-    slurm: Slurm
-    open: list[Path]
-    keep_going: bool
-    ended: Ended
-    watch: Callable[[list[Path]], None]
-
-    def __post_init__(self) -> None:
-        self.submitted: Counter[Path] = Counter()
-        self.missing: dict[Path, float] = {}  # since when no job has a cell
-
-    def run(self) -> None:
-        try:
-            while self.open:
-                self._look()
-                if self.open:
-                    time.sleep(self.slurm.poll_s)
-        except KeyboardInterrupt:
-            print("\nThe jobs go on. The same command waits for them again; `scancel` ends them.")
-            raise
-
-    def _look(self) -> None:
-        """Take what has ended, and submit what no job has."""
-        try:
-            jobs = queue.jobs()
-        except ValueError as error:  # the controller restarts, or is busy; the jobs do not depend on it
-            print(f"{error}; looking again in {self.slurm.poll_s:g} s")
-            return
-        now = time.monotonic()
-        running = []
-        for folder in list(self.open):
-            found = state(folder, jobs)
-            if found.name in ("done", "failed"):
-                self._end(folder, found.note if found.name == "failed" else None, jobs)
-            elif found.name in ("queued", "running"):
-                self.missing.pop(folder, None)
-                running += [folder] * (found.name == "running")
-            else:
-                self.missing.setdefault(folder, now if self.submitted[folder] else now - SETTLE_S)
-        self.watch(running)
-        self._submit([folder for folder, since in self.missing.items() if now - since >= SETTLE_S], jobs)
-
-    def _submit(self, folders: Sequence[Path], jobs: Mapping[str, queue.Job]) -> None:
-        again = [folder for folder in folders if self.submitted[folder] < self.slurm.attempts]
-        for folder in folders:
-            self.missing.pop(folder, None)
-            if folder not in again:
-                log = folder.parents[1] / "slurm"
-                message = f"its job vanished {self.slurm.attempts} times; the last words are in log.txt and in {log}"
-                write_json(folder / FAILED, {"note": message, "seconds": 0.0})
-                (folder / PROGRESS).unlink(missing_ok=True)
-                self._end(folder, message, jobs)
-        if again and self.open:
-            self.submitted.update(again)
-            self.slurm.send(again)
-
-    def _end(self, folder: Path, message: str | None, jobs: Mapping[str, queue.Job]) -> None:
-        self.ended(folder, message)
-        if folder in self.open:
-            self.open.remove(folder)
-        self.missing.pop(folder, None)
-        if message is not None and not self.keep_going:
-            queue.cancel([job.id for other in self.open if (job := job_of(other, jobs)) is not None])
-            self.open.clear()
-
-
 def _keys(chunks: Sequence[Sequence[Path]], name: str) -> Iterator[tuple[Path, str]]:
     """Every cell with what is remembered of its job."""
     for index, chunk in enumerate(chunks):
         for folder in chunk:
             yield folder, queue.key(name, index)
-
-
-def _this_python() -> str:
-    import shlex
-    import sys
-
-    return shlex.quote(sys.executable)

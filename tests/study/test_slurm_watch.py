@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mdlm.study import queue, slurm
+from mdlm.study import queue, watch
 from mdlm.study.array_script import write_script
 from mdlm.study.folder import DONE, FAILED, JOB, state, write_json
 from mdlm.study.queue import Job
@@ -45,7 +45,7 @@ class Cluster:
 @pytest.fixture
 def cluster(monkeypatch):
     cluster = Cluster()
-    monkeypatch.setattr(slurm, "SETTLE_S", 0.0)
+    monkeypatch.setattr(watch, "SETTLE_S", 0.0)
     monkeypatch.setattr(Slurm, "send", lambda _, folders: cluster.send(folders))
     monkeypatch.setattr(queue, "jobs", cluster.jobs)
     monkeypatch.setattr(queue, "cancel", cluster.cancelled.extend)
@@ -104,10 +104,25 @@ def test_squeue_is_read(monkeypatch):
 
 def test_the_script_asks_for_what_was_configured(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pool = replace(POOL, mem_gb=2.5, partition="gpu", gpus_per_node=1, setup=("module load cuda",), options={"nice": 5})
+    pool = replace(
+        POOL,
+        mem_gb=2.5,
+        partition="gpu",
+        gpus_per_node=1,
+        setup=("module load cuda",),
+        options=("--nice=5", "exclusive"),
+    )
     write_script(pool, tmp_path / "it.sh", [tmp_path / "a", tmp_path / "b c"])
     lines = (tmp_path / "it.sh").read_text().splitlines()
-    wanted = ["--array=1-2%256", "--signal=B:USR2@120", "--requeue", "--mem=2560M", "--partition=gpu", "--nice=5"]
+    wanted = [
+        "--array=1-2%256",
+        "--signal=B:USR2@120",
+        "--requeue",
+        "--mem=2560M",
+        "--partition=gpu",
+        "--nice=5",
+        "--exclusive",
+    ]
     assert {f"#SBATCH {option}" for option in wanted} <= set(lines)
     assert lines.index("module load cuda") < lines.index("export OMP_NUM_THREADS=1")
     assert (tmp_path / "it.sh.cells").read_text() == f"{tmp_path}/a\n{tmp_path}/b c\n"
