@@ -184,7 +184,7 @@ def test_a_script_needs_no_launcher_and_goes_on_after_a_warning(slurm, tmp_path)
 def test_submit_returns_at_once_and_submits_nothing_twice(slurm, tmp_path):
     words = ["submit", *CELLS, *SLURM, "seed=0,1,2", "training.max_epochs=1", "model=markov"]
     words += ["hydra.launcher.pool.cells_per_job=2", "hydra.launcher.pool.mem_gb=0.5"]
-    words += ["hydra.launcher.pool.options=[hold,comment=of_a_test]"]  # until they are released
+    words += ["hydra.launcher.pool.options=[hold,'comment=of_a_test']"]  # until they are released
     assert "3 cells submitted" in finish(tmp_path, *words)
     assert "0 cells submitted, 3 are queued or running already" in finish(tmp_path, *words)
     for job in queue.jobs().values():
