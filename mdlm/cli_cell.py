@@ -14,7 +14,7 @@ from types import FrameType
 
 from mdlm.cli import fail, in_one_line
 from mdlm.study.execute import Busy, execute, log_to
-from mdlm.study.folder import FAILED, PROGRESS, write_json
+from mdlm.study.folder import FAILED, PROGRESS, Task, write_json
 
 INTERRUPTED = 75
 """Exit code of a cell that was stopped and can go on: EX_TEMPFAIL of sysexits.h, "try again"."""
@@ -60,6 +60,7 @@ def run(words: Sequence[str]) -> None:
     parser = Parser(prog="mdlm study cell", add_help=False, allow_abbrev=False)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(list(words)).folder
+    Task.read(folder)  # an error here needs no signals held
     stop = Stop()
     try:
         message = _once_free(folder)
