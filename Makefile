@@ -10,7 +10,7 @@ help:
 	@echo 'make demo       set up, then train an LSTM on the four-state system and judge it (about a minute)'
 	@echo 'make study      set up, then a study of twelve runs and its analysis (about four minutes on two cores)'
 	@echo 'make test       set up, then run every test; ends with the count'
-	@echo 'make test-fast  the tests that are not marked slow, browser or wheel'
+	@echo 'make test-fast  the tests that are not marked slow, browser, wheel, slurm or postgres'
 	@echo 'make check      format, lint and types'
 	@echo 'make bench      speed of the parts, as ratios'
 	@echo 'make clean      remove the environment and caches'
@@ -26,7 +26,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
 test-fast: $(VENV)/.test
-	$(BIN)/python -m pytest -m 'not slow and not browser and not wheel'
+	$(BIN)/python -m pytest -m 'not slow and not browser and not wheel and not slurm and not postgres'
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -56,7 +56,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | require
 
 # PyEMMA comes as source only and is optional: its tests skip, and say why, where it cannot be built.
 $(VENV)/.test: $(VENV)/.demo
-	$(PIP) -e '.[dev,hdf5,simulate]'
+	$(PIP) -e '.[dev,hdf5,simulate,cluster]'
 	@if command -v cc >/dev/null || command -v gcc >/dev/null; then \
 	  $(PIP) -e '.[pyemma]' || echo 'make: PyEMMA could not be built; its tests will be skipped'; \
 	else echo 'make: no C compiler, so no PyEMMA; its tests will be skipped'; fi

@@ -55,3 +55,7 @@ class StudyLauncher(Launcher):  # type: ignore[misc]
 
 class LocalLauncher(StudyLauncher):
     """A pool of processes on this machine; see `mdlm.study.local`."""
+
+
+class SlurmLauncher(StudyLauncher):
+    """Jobs of a Slurm cluster; see `mdlm.study.slurm`."""

@@ -138,6 +138,29 @@ def _with_hydra(
         fail(_failed[0])
 
 
+def compose_and_launch(words: Sequence[str]) -> None:
+    """Hand the cells that some overrides describe to the launcher they name."""
+    _with_hydra("study", ["-m", *words], _train_one)
+
+
+def launcher_of(words: Sequence[str]) -> DictConfig:
+    """The settings of the launcher an experiment chooses; Hydra's own where it chooses none, or is none."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    theirs = cli_help.user_conf(words)
+    path = [f"hydra.searchpath=[file://{theirs.resolve()}]"] if theirs else []
+    chosen = [word for word in words if word.startswith("experiment=")]
+    try:
+        with initialize_config_dir(str(conf_directory()), version_base="1.3"):
+            composed: DictConfig = compose("config", [*chosen, *path], return_hydra_config=True).hydra.launcher
+            return composed
+    except (HydraException, OmegaConfBaseException):  # which is told when the whole is composed
+        return OmegaConf.create()
+
+
 def _train_one(config: DictConfig) -> None:
     """One run of `mdlm train`, in the folder Hydra made for it."""
     from hydra.core.hydra_config import HydraConfig

@@ -9,10 +9,12 @@ from pathlib import Path
 from mdlm import cli_export, cli_sample
 from mdlm.cache import STAGES
 from mdlm.cli_advise import FIELDS as ADVISE_FIELDS
+from mdlm.cli_design import USAGE
 from mdlm.cli_evaluate import FIELDS as EVALUATE_FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 from mdlm.cli_study import ACTIONS
 from mdlm.cli_study import FIELDS as STUDY_FIELDS
+from mdlm.cli_sync import FIELDS as SYNC_FIELDS
 from mdlm.data import SOURCES
 
 BASH = """\
@@ -67,7 +69,7 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
     elif words[0] == "sample":
         found = [*(f"{name}=" for name in cli_sample.FIELDS), "--config-dir"]
     elif words[0] == "study":
-        found = list(ACTIONS) if len(words) == 2 else [f"{name}=" for name in STUDY_FIELDS]
+        found = _study(words[1:], conf)
     elif words[0] == "evaluate":
         found = _evaluate(typed, conf)
     elif words[0] == "report":
@@ -97,6 +99,17 @@ def _evaluate(typed: str, conf: Path) -> list[str]:
     if typed.startswith("kinetics."):
         return _overrides(typed, conf)
     return [*(f"{field}=" for field in EVALUATE_FIELDS), "kinetics.", "--config-dir"]
+
+
+def _study(words: Sequence[str], conf: Path) -> list[str]:
+    """Actions of `mdlm study`, then the fields of one."""
+    if len(words) == 1:
+        return list(ACTIONS)
+    if words[0] in USAGE:
+        extra = {"submit": ["script="], "status": ["--watch"]}.get(words[0], [])
+        return [*_overrides(words[-1], conf), *extra]
+    names = {"analyse": STUDY_FIELDS, "sync": SYNC_FIELDS}.get(words[0], ())
+    return [f"{name}=" for name in names]
 
 
 def _cache(before: Sequence[str]) -> list[str]:

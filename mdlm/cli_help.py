@@ -36,7 +36,7 @@ Commands:
   evaluate     judge a finished run anew, or any state sequences, without training
   report       open a run's report: verdict, table, figures, how to reproduce it
   export       write a sampled chain as a movie of training frames
-  study        which choice decides, from many runs: effects with intervals, in one page
+  study        plan, run and watch many runs of one design, and say which choice decides
   ui           open the table of all runs in MLflow
   cache        list or delete the finished stages that later runs would use again
   fetch        fetch published data beforehand, for machines without a network

@@ -13,10 +13,14 @@ from mdlm.study.cells import Cell, cells, fraction
 from mdlm.study.folder import FAILED, Task
 from mdlm.study.settings import StudySettings
 from mdlm.study.study import Study
+from mdlm.study.table import Board, say_skipped, show_plan, show_status, watch_status
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
     from omegaconf import DictConfig
+
+SHOWN = {"plan": show_plan, "status": show_status, "watch": watch_status}
+"""Actions that only look."""
 
 
 def launch(
@@ -32,20 +36,29 @@ def launch(
         loader: Hydra's.
         master: The configuration of the sweep itself.
         overrides: Those of every cell.
-        action: ``run``, ``plan`` or ``status``.
+        action: ``run``, ``submit``, ``plan``, ``status`` or ``watch``.
         settings: Of the launcher: under ``pool`` what runs the cells.
     """
     from mdlm.build import build
     from mdlm.cli import trusted_modules
 
     trusted, paths = trusted_modules(master.hydra)
+    pool = build(dict(settings), trusted, "hydra.launcher")["pool"]
+    known = ["run", *(["submit"] if hasattr(pool, "submit") else []), *SHOWN]
+    if action not in known:
+        only = "; submit needs hydra/launcher=slurm" if action == "submit" else ""
+        raise ValueError(f"hydra.launcher.action ({action}) must be one of {', '.join(known)}{only}")
+    if action in SHOWN:
+        SHOWN[action](_study(loader, master, overrides, trusted))
+        return
+    pool.check()
     study = _study(loader, master, overrides, trusted)
-    if action == "run":
-        _run(study, build(dict(settings), trusted, "hydra.launcher")["pool"], trusted, paths)
+    to_do = _prepared(study, trusted, paths)
+    if action == "submit":
+        print(pool.submit([study.folder(cell) for cell in to_do]) if to_do else "nothing to do: no cell is left to run")
+        print(f"Next: mdlm study status {study.directory}")
     else:
-        from mdlm.study.table import show_plan, show_status
-
-        {"plan": show_plan, "status": show_status}[action](study)
+        _run(study, to_do, pool)
 
 
 def _study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], trusted: set[str]) -> Study:
@@ -66,23 +79,26 @@ def _study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequenc
     return Study(directory, settings, tuple(composed), len(overrides))
 
 
-def _run(study: Study, pool: Any, trusted: set[str], paths: tuple[str, ...]) -> None:  # noqa: ANN401
-    """Run what is not done, and end with an error where a cell failed."""
-    from mdlm.study.table import Board, say_skipped
-
+def _prepared(study: Study, trusted: set[str], paths: tuple[str, ...]) -> list[Cell]:
+    """The cells to run, each with its task in its folder."""
     if not study.valid:
         raise ValueError(f"no cell of the design can be run: {study.problems().most_common(1)[0][0]}")
     say_skipped(study)
-    states = study.states()
-    to_do = study.to_do(states)
+    to_do = study.to_do(study.states())
     for cell in study.valid:
         Task.of(cell, study.settings.name, trusted, paths).write(study.folder(cell))
     study.write_design()
+    for cell in to_do:
+        (study.folder(cell) / FAILED).unlink(missing_ok=True)
     if to_do:
         _first_connection(to_do[0], trusted)
-        for cell in to_do:
-            (study.folder(cell) / FAILED).unlink(missing_ok=True)
-        with Board(study, states) as board:
+    return to_do
+
+
+def _run(study: Study, to_do: Sequence[Cell], pool: Any) -> None:  # noqa: ANN401
+    """Run what is not done, and end with an error where a cell failed."""
+    if to_do:
+        with Board(study, study.states()) as board:
             pool.run([study.folder(cell) for cell in to_do], study.settings.keep_going, board.ended, board.watch)
     states = study.states()
     counted = Counter(found.name for found in states.values())

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 from mdlm.cli import in_one_line
-from mdlm.study.execute import Busy, execute
+from mdlm.study.execute import Busy, execute, log_to
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     threading.Thread(target=_read, args=(folders,), daemon=True).start()
     while True:
         folder = Path(folders.get())
-        _log_to(folder / "log.txt")
+        log_to(folder / "log.txt")
         try:
             message = execute(folder, in_one_line)
         except Busy:
@@ -42,13 +42,6 @@ def _read(folders: queue.Queue[str]) -> None:
     for line in sys.stdin:
         folders.put(line.rstrip("\n"))
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def _log_to(path: Path) -> None:
-    """Send everything printed from now on to the end of a file, libraries' output too."""
-    with path.open("a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
 
 
 if __name__ == "__main__":

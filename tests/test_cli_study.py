@@ -14,6 +14,45 @@ def test_the_help_teaches(mdlm, tmp_path):
     assert "mdlm study analyse experiment=" in told
 
 
+@pytest.mark.parametrize("action", ["plan", "run", "submit", "status", "cell", "sync", "analyse"])
+def test_every_action_explains_itself(mdlm, tmp_path, action):
+    assert f"  {action} " in mdlm("study", "--help", cwd=tmp_path).out
+    assert f"Usage: mdlm study {action} " in mdlm("study", action, "--help", cwd=tmp_path).out
+
+
+TWO = ["model=markov", "seed=0,1", "study.name=two", "tracking=none"]
+
+
+def test_a_study_from_plan_to_status(mdlm, tiny, tmp_path):
+    """Without a launcher of the experiment's own, the one of this machine."""
+    ended = mdlm("study", "plan", *tiny, *TWO, cwd=tmp_path)
+    assert "2 cells: 2 new" in ended.out, ended.err
+    ended = mdlm("study", "run", *tiny, *TWO, cwd=tmp_path)
+    assert "two: 2 done" in ended.out, ended.err
+    by_name = mdlm("study", "status", *tiny, *TWO, cwd=tmp_path).out
+    by_folder = mdlm("study", "status", "outputs/study/two", cwd=tmp_path).out
+    assert "two: 2 done" in by_folder
+    assert by_folder == by_name
+    assert "two: 2 done" in mdlm("study", "status", "outputs/study/two", "--watch", cwd=tmp_path).out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["plan"], "experiment is missing; see `mdlm study plan --help`"),
+        (["plan", "experiment=dmeo"], "experiment (dmeo) is no option; there are "),
+        (["run", "experiment=demo", "script=x"], "script belongs to `mdlm study submit`"),
+        (["submit", "experiment=demo", "script="], "script is empty; give the file to write"),
+        (["status", "nowhere"], "directory (nowhere) holds no study.json; give outputs/study/NAME of a study that ran"),
+        (["cell", "nowhere"], "nowhere is no cell of a study: it has no cell.json"),
+    ],
+)
+def test_what_is_wrong_with_a_design_is_said_in_one_line(mdlm, tmp_path, words, message):
+    ended = mdlm("study", *words, cwd=tmp_path)
+    assert ended.code != 0
+    assert ended.error.startswith(message)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,13 @@ def _run(task: Task, folder: Path, in_one_line: Callable[[Exception], str]) -> s
     except Exception as error:
         return in_one_line(error)
     return None
+
+
+def log_to(path: Path) -> None:
+    """Send everything this process prints from now on to the end of a file, libraries' output too."""
+    with path.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 @contextmanager

@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from mdlm.report.run_folder import write_atomically
 from mdlm.study.cells import Cell
+from mdlm.study.queue import Job
 
-TASK, DONE, FAILED, PROGRESS = "cell.json", "done.json", "failed.json", "progress.json"
+TASK, DONE, FAILED, PROGRESS, JOB = "cell.json", "done.json", "failed.json", "progress.json", "job.json"
+
+NO_JOBS: Mapping[str, Job] = MappingProxyType({})
 
 Name = Literal["new", "queued", "running", "interrupted", "failed", "done"]
 
@@ -93,8 +97,14 @@ class Task:
         return {"study": self.study, "cell": self.identity, **factors}
 
 
-def state(folder: Path) -> State:
-    """How a cell stands, by its files and by who holds it."""
+def state(folder: Path, jobs: Mapping[str, Job] = NO_JOBS) -> State:
+    """How a cell stands, by its files, by who holds it, and by the cluster's queue.
+
+    Args:
+        folder: Of the cell.
+        jobs: What `mdlm.study.queue.jobs` found; without it a cell that waits in the queue looks like one that nobody
+            has.
+    """
     for name, path in (("done", folder / DONE), ("failed", folder / FAILED)):
         found = read_json(path)
         if found is not None and not (name == "failed" and is_held(folder)):
@@ -102,8 +112,21 @@ def state(folder: Path) -> State:
     if is_held(folder):
         progress = read_json(folder / PROGRESS) or {"note": "starting"}
         return State("running", str(progress["note"]))
-    started = (folder / PROGRESS).exists()
-    return State("interrupted" if started else "new")
+    started = read_json(folder / PROGRESS)
+    job = job_of(folder, jobs)
+    if job is not None:
+        if started and job.is_running:  # on a file system whose locks do not reach other machines
+            return State("running", str(started["note"]))
+        return State("queued", f"job {job.id} {job.state.lower()}")
+    return State("new" if started is None and not (folder / JOB).exists() else "interrupted")
+
+
+def job_of(folder: Path, jobs: Mapping[str, Job]) -> Job | None:
+    """The job in the queue that has a cell, or None."""
+    if not jobs:
+        return None
+    remembered = read_json(folder / JOB)
+    return jobs.get(str(remembered["key"])) if remembered else None
 
 
 def is_held(folder: Path) -> bool:

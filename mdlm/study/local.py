@@ -49,6 +49,9 @@ class Local:
             if getattr(self, name) is not None:
                 check_at_least(1, **{name: getattr(self, name)})
 
+    def check(self) -> None:
+        """Nothing can be wrong with this machine."""
+
     def run(self, folders: Sequence[Path], keep_going: bool, ended: Ended, watch: Callable[[list[Path]], None]) -> None:
         """Run the cells in these folders.
 

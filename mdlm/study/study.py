@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mdlm.study.cells import Cell
-from mdlm.study.folder import State, state, write_json
+from mdlm.study.folder import JOB, NO_JOBS, State, read_json, state, write_json
+from mdlm.study.queue import jobs
 from mdlm.study.settings import StudySettings
 
 DESIGN = "study.json"
@@ -31,6 +32,23 @@ class Study:
     cells: tuple[Cell, ...]
     n_design: int
 
+    @classmethod
+    def read(cls, directory: Path) -> Study:
+        """The study a folder belongs to, as it was when it was last run; its cells without their configuration.
+
+        Raises:
+            ValueError: The folder is none of a study.
+        """
+        found = read_json(directory / DESIGN)
+        if found is None:
+            raise ValueError(f"directory ({directory}) holds no {DESIGN}; give outputs/study/NAME of a study that ran")
+        listed = [
+            Cell(number, tuple(cell["overrides"]), cell["levels"], {}, {}, cell["identity"], cell["problem"])
+            for number, cell in enumerate(found["cells"])
+        ]
+        settings = StudySettings(found["name"], retry="none", keep_going=True, fraction=1)
+        return cls(directory, settings, tuple(listed), len(listed))
+
     @property
     def valid(self) -> list[Cell]:
         """The cells that can be run, each identity once."""
@@ -42,7 +60,9 @@ class Study:
 
     def states(self) -> dict[str, State]:
         """How every valid cell stands, by its identity."""
-        return {cell.identity: state(self.folder(cell)) for cell in self.valid}
+        submitted = any((self.folder(cell) / JOB).exists() for cell in self.valid)
+        known = jobs() if submitted else NO_JOBS  # asked before the files: a job that is gone has written all of them
+        return {cell.identity: state(self.folder(cell), known) for cell in self.valid}
 
     def problems(self) -> Counter[str]:
         """Why cells are skipped, each reason with the number of cells it stops."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LISTED_UP_TO = 60  # cells in a plan; of more only the counts are of use
 STYLE = {"done": "green", "failed": "red", "running": "cyan", "interrupted": "yellow", "queued": "blue"}
 WIDTH = 110
+WATCH_S = 2.0
 
 
 def show_plan(study: Study) -> None:
@@ -47,6 +48,23 @@ def show_status(study: Study) -> None:
     states = study.states()
     console.print(f"{study.settings.name}: " + _counted(study, states))
     console.print(_listed(study.valid, states))
+
+
+def watch_status(study: Study) -> None:
+    """Show how every cell stands until nothing is left to run, or Ctrl-C."""
+    from rich.console import Group
+    from rich.live import Live
+
+    def shown() -> Group:
+        head = f"{study.settings.name}: {_counted(study, states)}   (Ctrl-C stops looking, not the study)"
+        return Group(head, _listed(study.valid, states))
+
+    states = study.states()
+    with Live(shown(), console=_console(), auto_refresh=False, vertical_overflow="visible") as live:
+        while any(found.name not in ("done", "failed") for found in states.values()):
+            time.sleep(WATCH_S)
+            states = study.states()
+            live.update(shown(), refresh=True)
 
 
 def say_skipped(study: Study) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM between updates, never within one: what is saved then is a point to go on from."""
+"""Ctrl-C, SIGTERM and the like between updates, never within one: what is saved then is a point to go on from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2") if hasattr(signal, name))
 
 
 class Interruptions:

@@ -1,0 +1,53 @@
+"""The MLflow server as a process of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from urllib.request import urlopen
+
+
+def serve(tracking_uri: str, host: str, port: int, page: str) -> None:
+    """Run the MLflow server; say where to look once it answers, and leave none of its processes behind."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise ValueError(f"{host}:{port} cannot be listened on ({error}); give another --port or --host") from None
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri, "--workers", "1"]
+    command += ["--host", host, "--port", str(port), "--uvicorn-opts", "--log-level warning"]
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | os.environ  # eight processes nobody needs
+    # A group of its own: the server has workers, and they must end together with it.
+    server = subprocess.Popen(command, start_new_session=True, env=environment)
+    try:
+        while server.poll() is None and not _answers(f"http://{host}:{port}/health"):
+            time.sleep(0.2)
+        if server.poll() is None:
+            print(f"Open http://{host}:{port}/{page}\nStop with Ctrl-C.", flush=True)
+        if server.wait():
+            raise ValueError(f"the MLflow UI on {host}:{port} ended with an error (see above)")
+    finally:
+        _end_group(server)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _end_group(server: subprocess.Popen[bytes]) -> None:
+    """End a process and all it started: politely, then for good."""
+    for end, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(server.pid, end)
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(seconds)
