@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import torch
@@ -23,6 +23,9 @@ start, which makes resetting single chains one multiplication for every model.""
 
 Smoothing = Literal["none", "contexts", "all"]
 """How a counted model treats what it saw rarely; see `mdlm.model.markov` and `mdlm.model.semi_markov`."""
+
+Anchor = Literal["none", "markov"]
+"""What a network's logits start from: nothing, or the logarithms of a counted Markov chain; see `NeuralConfig`."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,39 @@ class LanguageModel(nn.Module, ABC):
     """
 
     forbidden_VV: Tensor
+    anchor_VV: Tensor | None
 
-    def __init__(self, n_states: int) -> None:
+    def __init__(self, n_states: int, anchor: Anchor = "none") -> None:
         super().__init__()
         self.n_states = n_states
         self.register_buffer("forbidden_VV", torch.zeros(n_states, n_states, dtype=torch.bool))
+        self.register_buffer("anchor_VV", torch.zeros(n_states, n_states) if anchor == "markov" else None)
 
     def forbid(self, jumps_VV: Tensor) -> None:
         """Give these jumps (row: from, column: to) probability zero from now on."""
         self.forbidden_VV.copy_(jumps_VV)
 
+    def anchor_to(self, probability_VV: Tensor) -> None:
+        """Let the logits be residuals over a Markov chain from now on, and forbid the jumps it holds to be impossible.
+
+        Args:
+            probability_VV: Its transition matrix, row: from, column: to.
+        """
+        if self.anchor_VV is None:
+            raise ValueError("the model was built without an anchor; its configuration must say anchor=markov")
+        self.forbid(probability_VV == 0)
+        self.anchor_VV.copy_(torch.where(probability_VV == 0, 1, probability_VV).log())
+
     def allowed(self, logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
-        """The logits without the forbidden jumps out of ``tokens_BT``."""
+        """The logits after ``tokens_BT``: those of the anchor added, and without the forbidden jumps."""
+        if self.anchor_VV is not None:
+            logits_BTV = logits_BTV + self.anchor_VV[tokens_BT]
         return logits_BTV.masked_fill(self.forbidden_VV[tokens_BT], -torch.inf)
+
+    def added_VV(self) -> Tensor:
+        """What `allowed` adds to the logits after each token, as one table (row: that token)."""
+        anchor_VV = torch.zeros_like(self.forbidden_VV, dtype=torch.float32)
+        return (anchor_VV if self.anchor_VV is None else self.anchor_VV).masked_fill(self.forbidden_VV, -torch.inf)
 
     @abstractmethod
     def initial_state(self, n_chains: int) -> State:
@@ -181,6 +204,33 @@ class ModelConfig(ABC):
     @abstractmethod
     def build(self, n_states: int) -> LanguageModel:
         """A freshly initialised model; torch's global generator decides the weights."""
+
+
+@dataclass(frozen=True)
+class NeuralConfig(ModelConfig):
+    """The hyper-parameters of a network.
+
+    Attributes:
+        anchor: ``markov``: the logits are the logarithms of the Markov chain counted from the training tokens, plus
+            what the network makes of the history. It starts as that chain, its output layer being zero, and learns
+            what the past adds. The table is dense: V x V in single precision, 16 MB for 2000 tokens. ``none``: the
+            network learns everything.
+    """
+
+    anchor: Anchor = field(default="none", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.anchor not in get_args(Anchor):
+            raise ValueError(f"anchor ({self.anchor}) must be one of {', '.join(get_args(Anchor))}")
+
+
+def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
+    """The layer that gives the logits; zero at first where they are residuals over an anchor."""
+    layer = nn.Linear(width, n_states)
+    if anchor != "none":
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def masked(state: State, keep_B: Tensor) -> State:

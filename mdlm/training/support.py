@@ -33,10 +33,24 @@ def unseen_jumps(pieces: Sequence[IntArray], n_states: int) -> NDArray[np.bool_]
         >>> unseen_jumps([np.array([0, 0, 0, 1, 0, 1, 2, 1, 2])], 3).astype(int).tolist()
         [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
     """
+    counts = jump_counts(pieces, n_states)
+    well_known = (counts != 1).all(axis=1) & (counts.sum(axis=1) > 0)
+    return np.asarray((counts == 0) & well_known[:, None])
+
+
+def jump_counts(pieces: Sequence[IntArray], n_states: int) -> NDArray[np.int64]:
+    """How often each jump occurred over one token, stays included; row: from, column: to.
+
+    Args:
+        pieces: Discrete trajectories; no jump leads from one to the next.
+        n_states: Size of the alphabet.
+
+    Example:
+        >>> jump_counts([np.array([0, 0, 1]), np.array([1, 0])], 2).tolist()
+        [[1, 1], [1, 0]]
+    """
     flat = np.zeros(n_states * n_states, dtype=np.int64)
     for piece in pieces:
         jumps = piece[:-1].astype(np.int64) * n_states + piece[1:]
         flat += np.bincount(jumps, minlength=n_states * n_states)
-    counts = flat.reshape(n_states, n_states)
-    well_known = (counts != 1).all(axis=1) & (counts.sum(axis=1) > 0)
-    return np.asarray((counts == 0) & well_known[:, None])
+    return flat.reshape(n_states, n_states)

@@ -15,6 +15,7 @@ from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_t
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
+from mdlm.training.anchor import markov_anchor
 from mdlm.training.batches import Batches, Streams, Windows
 from mdlm.training.fitted import Fitted
 from mdlm.training.objective import Likelihood, Objective, Penalty
@@ -67,7 +68,7 @@ class Training:
     gradient_clip: float
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
-    support: Literal["seen", "all"] = "seen"
+    support: Literal["seen", "all", "counted"] = "seen"
     micro_batch_size: int | None = None
     deterministic: bool = False
     checkpoint_minutes: float | None = 2.0
@@ -186,7 +187,10 @@ class Training:
             model = config.build(tokens.train.n_tokens).to(device)
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
-        if self.support == "seen":
+        if model.anchor_VV is not None:
+            pieces = tokens.train.pieces, tokens.validation.pieces
+            model.anchor_to(torch.from_numpy(markov_anchor(*pieces, model.n_states, self.support)))
+        elif self.support == "seen":
             known = (*tokens.train.pieces, *tokens.validation.pieces)  # else validation could be impossible
             model.forbid(torch.from_numpy(unseen_jumps(known, model.n_states)))
         with fitting_threads(model), deterministic_algorithms(self.deterministic):
