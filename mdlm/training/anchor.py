@@ -20,11 +20,11 @@ def markov_anchor(
     """Transition matrix counted over one token, with as much probability for unseen jumps as the data ask for.
 
     Out of a state, jumps never seen there get the share of those seen exactly once (Good-Turing), with one jump of
-    prior knowledge that they do not exist. They share it in proportion to a kinetically local prior: two steps of
-    the chain with symmetrised counts. So a jump back along one that was seen is likely, one to a neighbour of a
-    neighbour possible, and no other is: a prior that reaches everywhere would cross the highest barrier as often as
-    the lowest. Jumps seen once that are further than that, were they not seen themselves, say how much of the unseen
-    probability has to go to any state, in proportion to the populations.
+    prior knowledge that they do not exist. They share it as a walker would who takes two steps of the chain with
+    symmetrised counts: a jump back along one that was seen is likely, one to a neighbour of a neighbour possible. Of
+    the jumps seen once, some would not have been found so, had they themselves not been seen; their share goes where
+    four steps lead, and the share of those that four would not have found where eight do. A prior that reaches
+    everywhere is ruinous: it crosses the highest barrier as often as the lowest.
 
     Args:
         train: Discrete trajectories; no jump leads from one to the next.
@@ -53,7 +53,6 @@ def markov_anchor(
     if support != "counted":
         prior = 1 if support == "all" else 0
         unseen = ((counts == 1).sum(axis=1) + prior) / (total + 1 + prior)
-        unseen[~(counts == 0).any(axis=1)] = 0
         probability = (1 - unseen)[:, None] * probability + unseen[:, None] * _unseen(counts, populations, prior)
     probability[total == 0] = populations
     return probability / probability.sum(axis=1, keepdims=True)
@@ -62,16 +61,38 @@ def markov_anchor(
 def _unseen(counts: NDArray[np.int64], populations: FloatArray, prior: int) -> FloatArray:
     """How jumps never seen share their probability, row by row; zero for those that were."""
     both = (counts + counts.T).astype(np.float64)
-    step = both / np.maximum(both.sum(axis=1, keepdims=True), 1)
-    local = _normalised(np.where(counts == 0, step @ step, 0))
-    anywhere = _normalised(np.where(counts == 0, populations, 0))
-    neighbours = both > 0
-    np.fill_diagonal(neighbours, val=False)
-    reached = (neighbours.astype(np.float32) @ neighbours.astype(np.float32) > 0) | (counts.T > 0)
+    two = np.linalg.matrix_power(both / np.maximum(both.sum(axis=1, keepdims=True), 1), 2)
+    four = two @ two
+    n_further, n_far = seen_once_beyond(counts)
+    n_near = 1 + (counts == 1).sum() - n_further  # one more: where nothing was seen once, the unseen is near
+    levels = ((two, n_near), (four, n_further - n_far), (four @ four, n_far), (populations, prior))
+    shares = (share * _normalised(np.where(counts == 0, weights, 0)) for weights, share in levels)
+    return _normalised(sum(shares, np.zeros(counts.shape)))
+
+
+def seen_once_beyond(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """How many of the jumps seen once lead further than two steps along links of the others, and than four.
+
+    Args:
+        counts: Of jumps, row: from, column: to. Two states are linked by a jump either way.
+
+    Example:
+        >>> seen_once_beyond(np.array([[0, 2, 0, 0], [2, 0, 2, 0], [0, 2, 0, 2], [1, 0, 2, 0]]))  # 3 > 0
+        (1, 0)
+    """
+    linked = counts + counts.T > 0
+    np.fill_diagonal(linked, val=False)  # staying and then jumping is the jump itself
     once = counts == 1
-    far = (float((once & ~reached).sum()) + prior) / (float(once.sum()) + 2 * prior or 1.0)
-    has_local = local.sum(axis=1, keepdims=True) > 0
-    return np.where(has_local, (1 - far) * local + far * anywhere, anywhere)
+    steps = linked.astype(np.float32)
+    beyond_two = once & (counts.T == 0) & (steps @ steps == 0)
+    return int(beyond_two.sum()), sum(not _meet(linked, start, end) for start, end in np.argwhere(beyond_two))
+
+
+def _meet(linked: NDArray[np.bool_], *ends: int) -> bool:
+    """Whether two states have neighbours, or neighbours of neighbours, in common, their own link apart."""
+    near = linked[list(ends)]
+    near[[0, 1], ends[::-1]] = False
+    return bool(np.logical_and(*(own | linked[own].any(axis=0) for own in near)).any())
 
 
 def _normalised(weights: FloatArray) -> FloatArray:
