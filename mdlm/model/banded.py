@@ -19,9 +19,7 @@ class BandedModel(LanguageModel):
     sampling alike.
     """
 
-    def __init__(
-        self, n_states: int, n_attentions: int, width: int, heads: int, window: int, anchor: Anchor
-    ) -> None:
+    def __init__(self, n_states: int, n_attentions: int, width: int, heads: int, window: int, anchor: Anchor) -> None:
         super().__init__(n_states, anchor)
         self.n_attentions, self.heads, self.window = n_attentions, heads, window
         self.channels = width // heads

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlm.training.support import jump_counts
+from mdlm.training.support import Support, jump_counts
 from mdlm.trajectory import FloatArray, IntArray
-
-Support = Literal["seen", "all", "counted"]
 
 
 def markov_anchor(
@@ -47,7 +44,7 @@ def markov_anchor(
     counts = jump_counts(train, n_states)
     counts = np.where(counts == 0, jump_counts(validation, n_states) > 0, counts)
     total = counts.sum(axis=1)
-    visits = counts.sum(axis=0) + 1.0
+    visits = counts.sum(axis=0) + 1
     populations = visits / visits.sum()
     probability = counts / np.maximum(total, 1)[:, None]
     if support != "counted":
@@ -55,7 +52,7 @@ def markov_anchor(
         unseen = ((counts == 1).sum(axis=1) + prior) / (total + 1 + prior)
         probability = (1 - unseen)[:, None] * probability + unseen[:, None] * _unseen(counts, populations, prior)
     probability[total == 0] = populations
-    return probability / probability.sum(axis=1, keepdims=True)
+    return _normalised(probability)
 
 
 def _unseen(counts: NDArray[np.int64], populations: FloatArray, prior: int) -> FloatArray:

@@ -69,9 +69,7 @@ def test_a_chain_twice_as_slow_has_twice_the_t2_at_every_lag(sample_chain):
     data, sampled = chain(0.01, 1), chain(0.005, 2)
     judge = Kinetics(lag_time=10.0).judge(data, data, data, None, seed=0)
     lags = ratio_lag_times(judge.measure.t2, 2.0, 3)
-    points = [
-        judge.measure.points(dtraj, lags, stream, silent) for dtraj, stream in ((sampled, SAMPLED), (data, DATA))
-    ]
+    points = [judge.measure.points(dtraj, lags, stream, silent) for dtraj, stream in ((sampled, SAMPLED), (data, DATA))]
     curve = ratio_curve(*points, confidence=0.99)
     expected = np.log(1 - 0.02) / np.log(1 - 0.01)
     assert len(curve.ratios) == 3
