@@ -59,7 +59,6 @@ CANDIDATES = {
 }
 ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=2000"]
 N_LAGS = 6
-COLUMNS = ["rung", "candidate", "seed", "overrides", "n_tokens", "n_training_tokens", "epochs", "best_epoch", "train_seconds", "sample_seconds", "nll_validation", "nll_test", "forbidden_test_share", "unseen_per_token", "unseen_test_per_token", "t2_data", "lags", "ratios", "low", "high", "worst", "masked_ratios", "population_tv_distance", "mfpt_log_error_rms"]
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -93,7 +92,7 @@ def append(path: Path, row: dict[str, object]) -> None:
     """Write a row, and the head before the first one."""
     is_new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, list(row))
         if is_new:
             writer.writeheader()
         writer.writerow(row)
@@ -137,6 +136,7 @@ def measured(run: Experiment) -> dict[str, object]:
         "worst": f"{curve.worst[0]:.3g}",
         "population_tv_distance": f"{metrics['population_tv_distance']:.3g}",
         "mfpt_log_error_rms": f"{metrics['mfpt_log_error_rms']:.3g}",
+        "masked_ratios": "",
     }
     if row["unseen_per_token"] not in ("0", "nan") and tokens.train.n_tokens == tokeniser.n_states:
         model.forbid(torch.from_numpy(jump_counts(tokens.train.pieces, model.n_states) == 0))

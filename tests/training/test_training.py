@@ -52,7 +52,7 @@ def optimiser_of(monkeypatch):
         ({"schedule": "linear"}, r"schedule \(linear\) must be one of cosine, constant"),
         ({"scheduled_sampling": 1.5}, r"scheduled_sampling \(1.5\) must lie in \[0, 1\]"),
         ({"scheduled_sampling_ramp": float("nan")}, r"scheduled_sampling_ramp \(nan\) must lie in \[0, 1\]"),
-        ({"support": "some"}, r"support \(some\) must be one of seen, all"),
+        ({"support": "some"}, r"support \(some\) must be one of seen, all, counted"),
         ({"micro_batch_size": 0}, r"micro_batch_size \(0\) must be at least 1"),
         ({"checkpoint_minutes": 0.0}, r"checkpoint_minutes \(0\) must be above 0, or null"),
         ({"checkpoint_minutes": float("nan")}, r"checkpoint_minutes \(nan\) must be above 0, or null"),
