@@ -9,7 +9,7 @@ from mdlm.model.markov import MarkovConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.sampling.sampling import Sampling
 from mdlm.tokens.base import Tokens
-from mdlm.training.anchor import markov_anchor, seen_once_beyond
+from mdlm.training.anchor import GO_ON, markov_anchor
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.fitted import load
 from mdlm.training.support import unseen_jumps
@@ -26,40 +26,37 @@ STILL = 1e-30
 """A learning rate at which no weight leaves the place where it started."""
 
 
-def test_where_every_jump_was_seen_it_is_what_was_counted():
-    """From 0: 0 three times, 1 twice; from 1: 0 once, 1 three times."""
-    piece = np.array([0, 0, 0, 1, 1, 1, 1, 0, 0, 1])
-    expected = [[3 / 5, 2 / 5], [1 / 4, 3 / 4]]
-    for support in SUPPORTS:
-        np.testing.assert_allclose(markov_anchor([piece], [], 2, support), expected)
+def test_where_every_jump_was_seen_twice_it_is_what_was_counted():
+    """From 0: 0 three times, 1 twice; from 1: 0 twice, 1 three times."""
+    piece = np.array([0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 0])
+    for support in ("seen", "counted"):
+        np.testing.assert_allclose(markov_anchor([piece], [], 2, support), [[0.6, 0.4], [0.4, 0.6]])
 
 
-CHAIN = np.array([0, 0, 1, 0, 1, 2, 2, 1, 2, 3, 2, 3, 3, 3, 4, 3, 4])
-"""A walk along a line of five states. Out of 3: 2 once, 3 twice, 4 twice; 0 and 1 never."""
+LINE = np.array([0, 0, 1, 0, 1, 2, 2, 1, 2, 3, 2, 3, 3, 3, 4, 3, 4])
+"""A walk along five states in a row. Out of 3: 2 once, 3 twice, 4 twice; 0 and 1 never."""
 
 
-def test_unseen_jumps_get_the_share_of_those_seen_once():
-    """Out of 3: one of five, and one of prior knowledge makes it one of six. Out of 0, 0 > 0 once and 0 > 1 twice."""
-    probability = markov_anchor([CHAIN], [], 5, "seen")
-    assert probability[3, [0, 1]].sum() == pytest.approx(1 / 6)
-    assert probability[0, 2:].sum() == pytest.approx(1 / 4)
-    np.testing.assert_allclose(probability[3, 2:], np.array([1, 2, 2]) / 5 * (5 / 6))
+def test_the_prior_is_the_end_of_a_walk_on_the_symmetrised_chain():
+    """Step by step, and as many pseudo-counts as jumps were seen once: one out of 3, and none out of nowhere else."""
+    counts = np.zeros((5, 5))
+    np.add.at(counts, (LINE[:-1], LINE[1:]), 1)
+    step = (counts + counts.T) / (counts + counts.T).sum(axis=1, keepdims=True)
+    end = sum((1 - GO_ON) * GO_ON**further * np.linalg.matrix_power(step, 2 + further) for further in range(80))
+    probability = markov_anchor([LINE], [], 5, "seen")
+    np.testing.assert_allclose(probability[3], (counts[3] + end[3]) / (5 + 1))
+    assert probability[3, 1] > probability[3, 0] > 0
+    once = (counts == 1).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probability, (counts + once * end) / (counts.sum(axis=1, keepdims=True) + once))
 
 
-def test_only_what_two_steps_reach_is_possible_where_no_jump_seen_once_led_further():
-    """Seen once, 0 > 0, 1 > 0, 2 > 2, 2 > 1, 3 > 2 and 4 > 3 stay or have their reverse seen."""
-    probability = markov_anchor([CHAIN], [], 5, "seen")
-    assert probability[3, 1] == pytest.approx(1 / 6)
-    assert probability[3, 0] == probability[4, 0] == probability[4, 1] == 0
-
-
-def test_two_steps_share_by_the_symmetrised_counts():
-    """Out of 0, 1 is seen; by way of 1, links 1 - 2 of weight 2 and 1 - 3 of weight 4 lead on."""
-    pieces = [np.array(p) for p in ([0, 1], [1, 2], [1, 2], [1, 3], [3, 1], [1, 3], [1, 3], [1, 0])]
-    row = markov_anchor(pieces, [], 4, "seen")[0]
-    assert row[1] == pytest.approx(1 / 2)  # one jump, seen once, and one of prior knowledge
-    # of 1's links 2 in 8 lead back to 0, as do 2 to 2 and 4 to 3
-    np.testing.assert_allclose(row[[0, 2, 3]], np.array([2, 2, 4]) / 8 / 2)
+def test_all_adds_a_pseudo_count_that_lands_anywhere_once_in_as_many_times_as_jumps_were_counted():
+    """Two states that each stay: 0 > 0 four times, 1 > 1 four times, so that 0 and 1 are as populated."""
+    pieces = [np.zeros(5, int), np.ones(5, int)]
+    assert markov_anchor(pieces, [], 2, "seen").tolist() == [[1, 0], [0, 1]]
+    far = 1 / 2 / 8  # of a walk whose other weight is one
+    expected = far / (1 + 1 / 8) / (4 + 1)
+    assert markov_anchor(pieces, [], 2, "all")[0, 1] == pytest.approx(expected)
 
 
 def test_rings_that_nothing_joins_stay_apart_and_one_jump_between_them_makes_more_possible():
@@ -67,26 +64,22 @@ def test_rings_that_nothing_joins_stay_apart_and_one_jump_between_them_makes_mor
     apart = markov_anchor(rings, [], 6, "seen")
     assert apart[:3, 3:].sum() == apart[3:, :3].sum() == 0
     joined = markov_anchor([*rings, np.array([0, 3])], [], 6, "seen")
-    assert joined[1, 4] > 0  # by eight steps, as 0 > 3 led further than four along other links
-    assert joined[1, 0] > joined[1, 3] > joined[1, 4]
+    assert joined[1, 0] > joined[1, 3] > joined[1, 4] > 0
 
 
-def test_how_far_jumps_seen_once_led_is_what_a_search_without_their_own_link_finds():
-    counts = np.random.default_rng(1).choice([0, 1, 2], p=[0.93, 0.05, 0.02], size=(40, 40))
-    linked = counts + counts.T > 0
-    lengths = []
-    for start, end in np.argwhere(counts == 1):
-        without = linked.copy()
-        if counts[end, start] == 0:
-            without[start, end] = without[end, start] = False
-        reached, length = {start}, 0
-        while end not in reached and length < 5:
-            reached |= {j for i in reached for j in np.flatnonzero(without[i])}
-            length += 1
-        lengths.append(length)
-    expected = sum(length > 2 for length in lengths), sum(length > 4 for length in lengths)
-    assert seen_once_beyond(counts) == expected
-    assert expected[0] > expected[1] > 0
+def test_the_prior_leaves_the_slow_timescale_as_it_was_counted(sample_chain, four_states):
+    """Ten states for each of four, so that a fifth of all jumps is seen once; a uniform prior makes t2 far too short."""
+    rng = np.random.default_rng(0)
+    pieces = [10 * piece + rng.integers(10, size=len(piece)) for piece in sample_chain(four_states, 8, 1000, seed=5)]
+
+    def t2(matrix):
+        return -1 / np.log(np.sort(np.abs(np.linalg.eigvals(matrix)))[-2])
+
+    counted, anchor = (markov_anchor(pieces, [], 40, support) for support in ("counted", "seen"))
+    assert (anchor > 0).mean() > (counted > 0).mean() + 0.1
+    assert t2(anchor) == pytest.approx(t2(counted), rel=0.05)
+    leak = (counted == 0).sum(axis=1) / 200  # about the probability that the prior gives to jumps never seen
+    assert t2((1 - leak)[:, None] * counted + leak[:, None] / 40) < 0.5 * t2(counted)
 
 
 @pytest.mark.parametrize("n_states", [4, 12])
@@ -107,12 +100,12 @@ def test_every_row_is_a_distribution_that_holds_all_that_was_seen(n_states):
 
 
 def test_what_the_support_rules_out_the_anchor_does_too():
-    """Both by jumps seen just once; the anchor may rule out more, of what is further than two steps."""
+    """Both by jumps seen just once, of which the middle of a walk on a line has none."""
     rng = np.random.default_rng(0)
-    walk = np.cumsum(rng.choice([-1, 0, 1], size=400)) % 20
-    impossible = markov_anchor([walk], [], 20, "seen") == 0
-    assert impossible[unseen_jumps([walk], 20)].all()
-    assert impossible.any()
+    walk = np.clip(np.cumsum(rng.choice([-1, 0, 1], size=3000)) % 40, 5, 30)
+    ruled_out = unseen_jumps([walk], 40)
+    assert ruled_out.any()
+    np.testing.assert_array_equal((markov_anchor([walk], [], 40, "seen") == 0)[5:31, 5:31], ruled_out[5:31, 5:31])
 
 
 def test_out_of_a_state_never_left_every_state_is_possible():
@@ -126,7 +119,7 @@ def test_an_anchored_model_starts_as_the_counted_chain(config, training, tmp_pat
     rng = np.random.default_rng(0)
     parts = [Tokens((rng.choice(3, p=[0.7, 0.2, 0.1], size=n),), tuple("abc"), 0) for n in (2000, 500, 500)]
     tokens = Split(*parts)
-    still = training(learning_rate=STILL, max_epochs=1)
+    still = training(learning_rate=STILL, max_epochs=1, support="seen")
     fitted = still.fit(config, tokens, 0, tmp_path, {})
     markov = MarkovConfig(1).build(3)
     markov.count(tokens.train.pieces)
