@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -25,7 +25,7 @@ Smoothing = Literal["none", "contexts", "all"]
 """How a counted model treats what it saw rarely; see `mdlm.model.markov` and `mdlm.model.semi_markov`."""
 
 Anchor = Literal["none", "markov"]
-"""What a network's logits start from: nothing, or the logarithms of a counted Markov chain; see `NeuralConfig`."""
+"""What a network's logits start from: nothing, or the logarithms of a counted chain; see `mdlm.model.network`."""
 
 
 @dataclass(frozen=True)
@@ -204,33 +204,6 @@ class ModelConfig(ABC):
     @abstractmethod
     def build(self, n_states: int) -> LanguageModel:
         """A freshly initialised model; torch's global generator decides the weights."""
-
-
-@dataclass(frozen=True)
-class NeuralConfig(ModelConfig):
-    """The hyper-parameters of a network.
-
-    Attributes:
-        anchor: ``markov``: the logits are the logarithms of the Markov chain counted from the training tokens, plus
-            what the network makes of the history. It starts as that chain, its output layer being zero, and learns
-            what the past adds. The table is dense: V x V in single precision, 16 MB for 2000 tokens. ``none``: the
-            network learns everything.
-    """
-
-    anchor: Anchor = field(default="none", kw_only=True)
-
-    def __post_init__(self) -> None:
-        if self.anchor not in get_args(Anchor):
-            raise ValueError(f"anchor ({self.anchor}) must be one of {', '.join(get_args(Anchor))}")
-
-
-def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
-    """The layer that gives the logits; zero at first where they are residuals over an anchor."""
-    layer = nn.Linear(width, n_states)
-    if anchor != "none":
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 def masked(state: State, keep_B: Tensor) -> State:

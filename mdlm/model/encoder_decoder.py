@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mdlm.model.attention import Block, CrossAttention, Frames, check_attention
 from mdlm.model.banded import BandedModel
-from mdlm.model.base import NeuralConfig, check_at_least, full_precision, output_layer
+from mdlm.model.base import check_at_least, full_precision
+from mdlm.model.network import NeuralConfig, output_layer
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from mdlm.model.base import (
     LanguageModel,
     State,
     full_precision,
-    output_layer,
 )
+from mdlm.model.network import output_layer
 from mdlm.model.recurrent import RecurrentConfig, gated_tables
 
 

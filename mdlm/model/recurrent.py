@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from mdlm.model.base import GatedLayer, GatedTables, NeuralConfig, check_at_least, check_probability
+from mdlm.model.base import GatedLayer, GatedTables, check_at_least, check_probability
+from mdlm.model.network import NeuralConfig
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def test_rings_that_nothing_joins_stay_apart_and_one_jump_between_them_makes_mor
 
 
 def test_the_prior_leaves_the_slow_timescale_as_it_was_counted(sample_chain, four_states):
-    """Ten states for each of four, so that a fifth of all jumps is seen once; a uniform prior makes t2 far too short."""
+    """Ten states for each of four, so that many jumps are seen once; a uniform prior makes t2 far too short."""
     rng = np.random.default_rng(0)
     pieces = [10 * piece + rng.integers(10, size=len(piece)) for piece in sample_chain(four_states, 8, 1000, seed=5)]
 
