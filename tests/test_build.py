@@ -99,7 +99,7 @@ def test_what_has_no_target_stays_as_it_is():
         (LSTM | {"hidden": None}, "model.hidden (None): input should be a valid integer"),
         (LSTM | {"hidden": 0}, "model.hidden (0) must be at least 1"),
         (LSTM | {"hiden": 8}, "model.hiden is no option of LSTMConfig; did you mean hidden?"),
-        (LSTM | {"q": 8}, "model.q is no option of LSTMConfig; there are embedding, hidden, layers, dropout"),
+        (LSTM | {"q": 8}, "model.q is no option of LSTMConfig; there are anchor, embedding, hidden, layers, dropout"),
         ({k: v for k, v in LSTM.items() if k != "layers"}, "model.layers is missing"),
         (LSTM | {"_target_": "os.system"}, "model._target_ (os.system) must lie in mdlm"),
         (LSTM | {"_target_": "mdlm_evil.X"}, "model._target_ (mdlm_evil.X) must lie in mdlm"),

@@ -182,11 +182,18 @@ def test_the_same_command_in_the_same_folder_does_not_train_again(mdlm, tiny, tr
     assert without_timings(metrics_of(tracked / "run")) == without_timings(before)
 
 
-def test_a_folder_of_another_configuration_is_refused_by_name_and_stays_as_it_is(mdlm, tiny, tracked):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.hidden=32", "model.hidden was 64, is 32"),
+        ("model.anchor=markov", "model.anchor was 'none', is 'markov'"),
+    ],
+)
+def test_a_folder_of_another_configuration_is_refused_by_name_and_stays_as_it_is(change, message, mdlm, tiny, tracked):
     kept = {name: (tracked / "run" / name).read_bytes() for name in ("metrics.json", "config.yaml", "sampled.npz")}
-    ended = mdlm("train", *tiny, "hydra.run.dir=run", "model.hidden=32", cwd=tracked)
+    ended = mdlm("train", *tiny, "hydra.run.dir=run", change, cwd=tracked)
     assert ended.code != 0
-    assert "model.hidden was 64, is 32" in ended.error
+    assert message in ended.error
     assert {name: (tracked / "run" / name).read_bytes() for name in kept} == kept
     assert "FINISHED" in [run.info.status for run in runs_of(tracked)]
 

@@ -26,8 +26,9 @@ def folder(tmp_path_factory, mdlm):
         ("plain", ["stride=2"]),
         ("dwell", ["tokens=dwell"]),
         ("lstm", ["model=lstm", "model.hidden=8"]),
+        ("anchored", ["model=lstm", "model.hidden=8", "model.anchor=markov"]),
     ):
-        training = ["training.max_epochs=1", "training.context_length=50"] if name == "lstm" else []
+        training = ["training.max_epochs=1", "training.context_length=50"] if "model=lstm" in more else []
         ended = mdlm("train", *words, *COMMON, *CHAINS, *more, *training, f"hydra.run.dir={name}", cwd=folder)
         assert ended.code == 0, ended.err
     return folder
@@ -39,7 +40,7 @@ def sample(mdlm, folder):
     return lambda *words: mdlm("sample", *words, cwd=folder)
 
 
-@pytest.mark.parametrize("run", ["plain", "lstm"])
+@pytest.mark.parametrize("run", ["plain", "lstm", "anchored"])
 def test_the_runs_own_seed_gives_its_own_chains_bit_for_bit(run, sample, folder):
     ended = sample(f"run={run}", "seed=3", f"out={run}-again.npy")
     assert ended.code == 0, ended.err

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from mdlm.model.attention import Block, CrossAttention, Frames, check_attention
 from mdlm.model.banded import BandedModel
-from mdlm.model.base import ModelConfig, check_at_least, full_precision
+from mdlm.model.base import check_at_least, full_precision
+from mdlm.model.network import NeuralConfig, output_layer
 
 
 @dataclass(frozen=True)
-class EncoderDecoderConfig(ModelConfig):
+class EncoderDecoderConfig(NeuralConfig):
     """Hyper-parameters of `EncoderDecoder`.
 
     Attributes:
@@ -38,6 +39,7 @@ class EncoderDecoderConfig(ModelConfig):
     encoder_sees_target: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_attention(self.width, self.heads, self.window, self.dropout)
         check_at_least(1, encoder_layers=self.encoder_layers, decoder_layers=self.decoder_layers)
 
@@ -62,7 +64,7 @@ class EncoderDecoder(BandedModel):
 
     def __init__(self, config: EncoderDecoderConfig, n_states: int) -> None:
         n_attentions = config.encoder_layers + 2 * config.decoder_layers
-        super().__init__(n_states, n_attentions, config.width, config.heads, config.window)
+        super().__init__(n_states, n_attentions, config.width, config.heads, config.window, config.anchor)
         self.config = config
         sizes = config.width, config.heads, config.dropout
         self.embedding = nn.Embedding(n_states, config.width)
@@ -70,7 +72,7 @@ class EncoderDecoder(BandedModel):
         self.encoder_norm = nn.LayerNorm(config.width)
         self.decoder = nn.ModuleList(_DecoderBlock(*sizes) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, n_states)
+        self.head = output_layer(config.width, n_states, config.anchor)
 
     def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
         """See `BandedModel.logits`; attentions of the encoder, then of the decoder to itself, then to the encoder."""

@@ -12,6 +12,7 @@ from mdlm.model.base import (
     State,
     full_precision,
 )
+from mdlm.model.network import output_layer
 from mdlm.model.recurrent import RecurrentConfig, gated_tables
 
 
@@ -28,11 +29,11 @@ class GRU(LanguageModel):
     """Cho et al., EMNLP 2014: one gate and one kind of memory less than an LSTM, so three quarters of its work."""
 
     def __init__(self, config: GRUConfig, n_states: int) -> None:
-        super().__init__(n_states)
+        super().__init__(n_states, config.anchor)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.embedding)
         self.gru = nn.GRU(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)
-        self.head = nn.Linear(config.hidden, n_states)
+        self.head = output_layer(config.hidden, n_states, config.anchor)
 
     def initial_state(self, n_chains: int) -> State:
         """Hidden values of shape (L, B, H)."""

@@ -12,6 +12,7 @@ from mdlm.model.base import (
     State,
     full_precision,
 )
+from mdlm.model.network import output_layer
 from mdlm.model.recurrent import RecurrentConfig, gated_tables
 
 
@@ -28,11 +29,11 @@ class LSTM(LanguageModel):
     """The network of Tsai, Kuo & Tiwary, Nat. Commun. 11, 5115 (2020), with any number of layers."""
 
     def __init__(self, config: LSTMConfig, n_states: int) -> None:
-        super().__init__(n_states)
+        super().__init__(n_states, config.anchor)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.embedding)
         self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)
-        self.head = nn.Linear(config.hidden, n_states)
+        self.head = output_layer(config.hidden, n_states, config.anchor)
 
     def initial_state(self, n_chains: int) -> State:
         """Hidden and cell values, each of shape (L, B, H)."""

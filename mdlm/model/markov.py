@@ -109,7 +109,7 @@ class Markov(CountedModel):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:  # noqa: ANN401
         # The tables are as long as the contexts in the data, so they take the shape that was saved.
-        for name in list(self._buffers):
+        for name in self.state_dict():
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *args)
 

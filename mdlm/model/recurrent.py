@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from mdlm.model.base import GatedLayer, GatedTables, ModelConfig, check_at_least, check_probability
+from mdlm.model.base import GatedLayer, GatedTables, check_at_least, check_probability
+from mdlm.model.network import NeuralConfig
 
 
 @dataclass(frozen=True)
-class RecurrentConfig(ModelConfig):
+class RecurrentConfig(NeuralConfig):
     """Hyper-parameters of a recurrent network.
 
     Attributes:
@@ -28,6 +29,7 @@ class RecurrentConfig(ModelConfig):
     dropout: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_at_least(1, embedding=self.embedding, hidden=self.hidden, layers=self.layers)
         check_probability(dropout=self.dropout)
         if self.dropout and self.layers == 1:

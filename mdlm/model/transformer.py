@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from mdlm.model.attention import Block, Frames, check_attention
 from mdlm.model.banded import BandedModel
-from mdlm.model.base import ModelConfig, check_at_least, full_precision
+from mdlm.model.base import check_at_least, full_precision
+from mdlm.model.network import NeuralConfig, output_layer
 
 
 @dataclass(frozen=True)
-class TransformerConfig(ModelConfig):
+class TransformerConfig(NeuralConfig):
     """Hyper-parameters of `Transformer`.
 
     Attributes:
@@ -31,6 +32,7 @@ class TransformerConfig(ModelConfig):
     dropout: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_attention(self.width, self.heads, self.window, self.dropout)
         check_at_least(1, layers=self.layers)
 
@@ -48,12 +50,12 @@ class Transformer(BandedModel):
     """Decoder-only Transformer."""
 
     def __init__(self, config: TransformerConfig, n_states: int) -> None:
-        super().__init__(n_states, config.layers, config.width, config.heads, config.window)
+        super().__init__(n_states, config.layers, config.width, config.heads, config.window, config.anchor)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.width)
         self.blocks = nn.ModuleList(Block(config.width, config.heads, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, n_states)
+        self.head = output_layer(config.width, n_states, config.anchor)
 
     def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
         """See `BandedModel.logits`; one attention per block."""

@@ -50,8 +50,7 @@ class CompiledEngine(Engine):
     ) -> None:
         n_chains = len(prompts_BT)
         _, state = model(prompts_BT, model.initial_state(n_chains))
-        penalty_VV = np.where(model.forbidden_VV.numpy(), -np.inf, 0.0).astype(np.float32)
-        net = _Network(tables, penalty_VV, np.float32(1 / temperature), bfloat16)
+        net = _Network(tables, model.added_VV().numpy(), np.float32(1 / temperature), bfloat16)
         n_blocks = min(n_chains, max(2, -(-n_chains // BLOCK)))
         parts = [part.tolist() for part in np.array_split(np.arange(n_chains), n_blocks)]
         self.blocks = [_Block(net, keys_B[part], part, max(1, n_threads // n_blocks)) for part in parts]
@@ -77,11 +76,11 @@ class _Network:
     """What all blocks share."""
 
     def __init__(
-        self, tables: GatedTables, penalty_VV: NDArray[np.float32], inverse_temperature: np.float32, bfloat16: bool
+        self, tables: GatedTables, added_VV: NDArray[np.float32], inverse_temperature: np.float32, bfloat16: bool
     ) -> None:
         from mdlm.sampling.gate_kernels import update_gru, update_lstm
 
-        self.penalty_VV, self.inverse_temperature = penalty_VV, inverse_temperature
+        self.added_VV, self.inverse_temperature = added_VV, inverse_temperature
         self.input_VG, self.head_bias_V = tables.input_VG.numpy(), tables.head_bias_V.numpy()
         self.n_gates = self.input_VG.shape[1]
         self.has_cells = tables.cell == "lstm"
@@ -131,7 +130,7 @@ class _Block:
         for layer in range(len(products)):  # what the last token left behind
             net.products[layer](self.hidden[layer], self.products[layer])
         for uniform_B, drawn_B in zip(uniforms_TB, drawn_TB, strict=True):
-            last = (products[-1], net.head_bias_V, net.penalty_VV, net.inverse_temperature)
+            last = (products[-1], net.head_bias_V, net.added_VV, net.inverse_temperature)
             draw(*last, uniform_B, self.tokens_B, drawn_B)
             inputs = (net.input_VG, 0, self.tokens_B)
             for layer, biases in enumerate(net.biases):

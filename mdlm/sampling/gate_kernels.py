@@ -168,7 +168,7 @@ def _exponentials(x: FloatArray, largest: np.float32) -> None:
 def draw(
     products_BN: FloatArray,
     bias_V: FloatArray,
-    penalty_VV: FloatArray,
+    added_VV: FloatArray,
     inverse_temperature: np.float32,
     uniform_B: FloatArray,
     tokens_B: IntArray,
@@ -182,7 +182,7 @@ def draw(
     Args:
         products_BN: The last V columns are the logits without their bias.
         bias_V: Of the logits.
-        penalty_VV: Added to the logits after each token: minus infinity forbids a jump.
+        added_VV: Added to the logits after each token; minus infinity forbids a jump.
         inverse_temperature: Multiplies the logits.
         uniform_B: Uniform in [0, 1).
         tokens_B: The last tokens; overwritten.
@@ -193,10 +193,10 @@ def draw(
     weight_V = np.empty(n_states, np.float32)
     below_V = np.empty(n_states, np.float64)
     for chain in range(len(tokens_B)):
-        logits_V, penalty_V = products_BN[chain, n_gates:], penalty_VV[tokens_B[chain]]
+        logits_V, added_V = products_BN[chain, n_gates:], added_VV[tokens_B[chain]]
         largest = np.float32(-np.inf)
         for state in range(n_states):
-            weight_V[state] = (logits_V[state] + bias_V[state]) * inverse_temperature + penalty_V[state]
+            weight_V[state] = (logits_V[state] + bias_V[state] + added_V[state]) * inverse_temperature
             largest = max(largest, weight_V[state])
         _exponentials(weight_V, largest)
         total = 0.0

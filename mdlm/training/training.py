@@ -15,6 +15,7 @@ from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_t
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
+from mdlm.training.anchor import markov_anchor
 from mdlm.training.batches import Batches, Streams, Windows
 from mdlm.training.fitted import Fitted
 from mdlm.training.objective import Likelihood, Objective, Penalty
@@ -22,7 +23,7 @@ from mdlm.training.precision import deterministic_algorithms, device_has_bfloat1
 from mdlm.training.published import Defects, LeakingValidation, StatefulWindows
 from mdlm.training.run import Run
 from mdlm.training.scheduled_sampling import ScheduledSampling
-from mdlm.training.support import unseen_jumps
+from mdlm.training.support import Support, forbidden_jumps
 from mdlm.trajectory import IntArray, Split
 
 
@@ -43,7 +44,8 @@ class Training:
         gradient_clip: Largest norm of the gradient.
         precision: ``bfloat16`` (autocast), ``float32``, or ``auto``: bfloat16 where the hardware has it.
         support: ``seen`` rules out jumps that the training data rule out (`mdlm.training.support.unseen_jumps`);
-            ``all`` leaves every jump possible.
+            ``all`` leaves every jump possible, ``counted`` only those that were seen. With an anchor they say what the
+            Markov chain's prior is (`mdlm.training.anchor.markov_anchor`).
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
         micro_batch_size: Rows computed at once, whose gradients add up to that of the batch; None computes all.
         deterministic: Only algorithms that give the same bits every time. On a CPU the same seed and number of
@@ -67,7 +69,7 @@ class Training:
     gradient_clip: float
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
-    support: Literal["seen", "all"] = "seen"
+    support: Support = "seen"
     micro_batch_size: int | None = None
     deterministic: bool = False
     checkpoint_minutes: float | None = 2.0
@@ -186,9 +188,12 @@ class Training:
             model = config.build(tokens.train.n_tokens).to(device)
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
-        if self.support == "seen":
-            known = (*tokens.train.pieces, *tokens.validation.pieces)  # else validation could be impossible
-            model.forbid(torch.from_numpy(unseen_jumps(known, model.n_states)))
+        train, validation = tokens.train.pieces, tokens.validation.pieces
+        if model.anchor_VV is None:
+            known = (*train, *validation)  # else validation could be impossible
+            model.forbid(torch.from_numpy(forbidden_jumps(known, model.n_states, self.support)))
+        else:
+            model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))
         with fitting_threads(model), deterministic_algorithms(self.deterministic):
             return Run(self, model, tokens, seed, directory, identity).finish(progress)
 

@@ -25,6 +25,10 @@ MODELS = {
     "encoder that saw targets": EncoderDecoderConfig(8, 2, 1, 2, window=6, dropout=0.0, encoder_sees_target=True),
     "gru of one layer": GRUConfig(embedding=4, hidden=8, layers=1, dropout=0.0),
     "gru of two layers": GRUConfig(embedding=4, hidden=8, layers=2, dropout=0.5),
+    "anchored lstm": LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0, anchor="markov"),
+    "anchored gru": GRUConfig(embedding=4, hidden=8, layers=2, dropout=0.5, anchor="markov"),
+    "anchored transformer": TransformerConfig(8, 2, layers=2, window=6, dropout=0.0, anchor="markov"),
+    "anchored encoder-decoder": EncoderDecoderConfig(8, 2, 1, 1, window=6, dropout=0.0, anchor="markov"),
     "semi-markov": SemiMarkovConfig(exact_ages=3, growth=1.5),
     "markov of order 1": MarkovConfig(order=1),
     "markov of order 2": MarkovConfig(order=2),
@@ -39,6 +43,9 @@ def model(request):
     model = request.param.build(N_STATES)
     if isinstance(model, CountedModel):
         model.count([np.random.default_rng(1).integers(N_STATES, size=30), np.array([4, 4, 2, 4])])
+    if model.anchor_VV is not None:
+        torch.nn.init.normal_(model.head.weight)  # as a trained one
+        model.anchor_to(torch.from_numpy(np.random.default_rng(1).dirichlet(np.ones(N_STATES), N_STATES)))
     return model.eval()
 
 
@@ -96,6 +103,21 @@ def test_a_fresh_state_is_all_zeros_with_the_chain_as_second_axis(model, tokens)
         assert part.shape[1] == 7
         assert not part.any()
         assert carried.shape == (part.shape[0], N_CHAINS, *part.shape[2:])
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "anchored" in name])
+def test_an_anchor_adds_the_logarithms_of_the_jumps_out_of_each_token_and_forbids_impossible_ones(name, tokens):
+    """A fresh one is the chain itself: its output layer is zero."""
+    chain = torch.eye(N_STATES, dtype=torch.float64) / 2 + torch.roll(torch.eye(N_STATES), 1, dims=1) / 2
+    model = MODELS[name].build(N_STATES).eval()
+    model.anchor_to(chain)
+    assert_close(model(tokens)[0].softmax(-1), chain[tokens].float())
+    torch.nn.init.normal_(model.head.weight)
+    anchored = model(tokens)[0]
+    assert (anchored[chain[tokens] == 0] == -torch.inf).all()
+    model.anchor_to(torch.full_like(chain, 1 / N_STATES))
+    residual = model(tokens)[0] + np.log(N_STATES)
+    assert_close(anchored, residual + chain[tokens].log().float(), rtol=1e-5, atol=1e-5)
 
 
 def test_no_state_means_a_fresh_one(model, tokens):

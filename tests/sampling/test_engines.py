@@ -26,22 +26,31 @@ HELD_OUT = [np.random.default_rng(3).integers(5, size=400)]
 NETS = list(itertools.product((LSTMConfig, GRUConfig), (1, 3)))
 
 
-def network(config=LSTMConfig, layers=1, n_states=5, hidden=24, scale=2.0):
+def network(config=LSTMConfig, layers=1, n_states=5, hidden=24, scale=2.0, anchor="none"):
     """A fresh network whose weights are large enough for its tokens to matter."""
     torch.manual_seed(0)
-    model = config(embedding=8, hidden=hidden, layers=layers, dropout=0.0).build(n_states).eval()
+    model = config(embedding=8, hidden=hidden, layers=layers, dropout=0.0, anchor=anchor).build(n_states).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= scale
     return model
 
 
-def transformer(layers=2):
+def transformer(layers=2, anchor="none"):
     torch.manual_seed(0)
-    model = TransformerConfig(width=16, heads=2, layers=layers, window=6, dropout=0.0).build(5).eval()
+    model = TransformerConfig(width=16, heads=2, layers=layers, window=6, dropout=0.0, anchor=anchor).build(5).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 2.0
+    return model
+
+
+def anchored(model):
+    """The same, with a trained head and a chain that holds the way back along a ring to be impossible."""
+    torch.nn.init.normal_(model.head.weight, std=0.3)
+    chain = np.random.default_rng(5).dirichlet(np.ones(5), 5)
+    chain[np.arange(5), np.arange(5) - 1] = 0
+    model.anchor_to(torch.from_numpy(chain / chain.sum(axis=1, keepdims=True)))
     return model
 
 
@@ -61,10 +70,10 @@ def compiled_logits(model, forced_BT, n_prompt, monkeypatch, bfloat16=False):
     found_BTV = np.zeros((n_chains, n_frames, model.n_states), np.float32)
     frames = {}
 
-    def draw(products_BN, bias_V, penalty_VV, inverse_temperature, uniform_B, tokens_B, drawn_B):
+    def draw(products_BN, bias_V, added_VV, inverse_temperature, uniform_B, tokens_B, drawn_B):
         chains = next(block.chains for block in engine.blocks if block.tokens_B is tokens_B)
         frame = frames[chains[0]] = frames.get(chains[0], -1) + 1
-        found_BTV[chains, frame] = products_BN[:, -model.n_states :] + bias_V
+        found_BTV[chains, frame] = products_BN[:, -model.n_states :] + bias_V + added_VV[tokens_B]
         tokens_B[:] = forced_BT[chains, n_prompt + frame]
 
     monkeypatch.setattr(gate_kernels, "draw", draw)
@@ -96,6 +105,38 @@ def test_logits_of_the_gated_stepper_are_those_of_the_model_along_a_forced_path(
             tolerance = 1e-2 if bfloat16 else 1e-5
             torch.testing.assert_close(stepper.logits_BV, expected[:, frame - 1], rtol=0, atol=tolerance)
             stepper.step(forced[:, frame])
+
+
+@pytest.mark.parametrize(("config", "layers"), NETS)
+def test_logits_of_an_anchored_network_agree_over_engines_along_a_forced_path(config, layers, monkeypatch):
+    model = anchored(network(config, layers, anchor="markov"))
+    forced = torch.from_numpy(np.random.default_rng(0).integers(5, size=(3, 60)))
+    with torch.inference_mode():
+        expected, _ = model(forced)
+        found = compiled_logits(model, forced, 9, monkeypatch)
+        stepper = GatedStepper(model, model.gated_tables(), forced[:, :9])
+        for frame in range(9, 60):
+            torch.testing.assert_close(stepper.logits_BV, expected[:, frame - 1], rtol=0, atol=1e-5)
+            stepper.step(forced[:, frame])
+    np.testing.assert_allclose(found, expected[:, 8:-1].numpy(), atol=1e-5)
+    assert (found == -np.inf).any()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graph"])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_engines_draw_the_same_chains_of_an_anchored_network_at_any_temperature(engine, temperature):
+    """The temperature divides the anchor's part of the logits too."""
+    model = anchored(network(anchor="markov"))
+    found, plain = (sample(model, name, sampling_temperature=temperature) for name in (engine, "torch"))
+    assert (found == plain).all(axis=1).mean() > 0.9
+    jumps = np.bincount((5 * found[:, :-1].astype(int) + found[:, 1:]).ravel(), minlength=25).reshape(5, 5)
+    assert not jumps[np.arange(5), np.arange(5) - 1].any()
+    assert (jumps > 0).sum() > 10
+
+
+def test_the_graph_engine_draws_the_same_chains_of_an_anchored_transformer():
+    model = anchored(transformer(anchor="markov"))
+    assert (sample(model, "graph") == sample(model, "torch")).all(axis=1).mean() > 0.9
 
 
 @pytest.mark.parametrize(("config", "layers"), NETS)
@@ -227,8 +268,8 @@ def test_a_probability_of_zero_is_never_drawn_even_at_the_very_end():
     tokens = np.zeros(1000, np.int64)
     drawn = np.empty(1000, np.int64)
     uniform = np.full(1000, np.nextafter(1.0, 0.0))
-    penalty = np.zeros((3, 3), np.float32)
-    gate_kernels.draw(products, bias, penalty, np.float32(1), uniform, tokens, drawn)
+    added = np.zeros((3, 3), np.float32)
+    gate_kernels.draw(products, bias, added, np.float32(1), uniform, tokens, drawn)
     assert (drawn == 1).all()
 
 

@@ -4,7 +4,7 @@ import torch
 
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
-from mdlm.training.support import unseen_jumps
+from mdlm.training.support import forbidden_jumps, unseen_jumps
 
 
 def test_never_seen_jumps_are_ruled_out_only_where_no_jump_was_seen_just_once():
@@ -44,3 +44,14 @@ def test_a_forbidden_jump_has_probability_zero_and_the_others_keep_their_ratios(
     after = model(tokens)[0].softmax(-1)
     expected = before.masked_fill(jumps[tokens], 0)
     torch.testing.assert_close(after, expected / expected.sum(-1, keepdim=True))
+
+
+def test_each_support_rules_out_what_it_says():
+    """From 0: 0, 1 and 1 again, never 2; from 1: 0 twice; 2 is never left, 3 never seen."""
+    pieces = [np.array([0, 0, 1, 0, 1, 0, 1, 2])]
+    possible = {support: ~forbidden_jumps(pieces, 4, support) for support in ("seen", "all", "counted")}
+    assert possible["all"].all()
+    assert possible["counted"].tolist() == [[1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
+    assert possible["seen"].all()  # 0 > 0 and 1 > 2 happened once
+    assert not forbidden_jumps([*pieces, *pieces], 4, "seen")[2:].any()
+    assert (forbidden_jumps([*pieces, *pieces], 4, "seen")[:2] == ~possible["counted"][:2]).all()

@@ -1,0 +1,188 @@
+"""Whether a model keeps the slowest timescale at the saving interval: rung x candidate x seed, one row each in a CSV.
+
+A rung is a system with its tokens, a candidate is a way to model them; both are overrides of `mdlm train`. Rows that
+are there already are not computed again. The pentapeptide needs ``system.topology=FILE`` and ``system.path=FILES``.
+
+Usage: ``python scripts/fidelity.py FILE.csv RUNG[,RUNG] CANDIDATE[,CANDIDATE] SEED[,SEED] [override ...]``
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from mdlm.build import build
+from mdlm.evaluation import Evaluation
+from mdlm.experiment import Experiment
+from mdlm.kinetics.counts import transition_counts
+from mdlm.kinetics.judge import DATA, SAMPLED
+from mdlm.kinetics.ratio_curve import RatioCurve, ratio_curve, ratio_lag_times
+from mdlm.kinetics.transitions import unseen_transitions
+from mdlm.model.base import LanguageModel
+from mdlm.progress import silent
+from mdlm.tokens.base import Tokens
+from mdlm.training.evaluate import nll_nats_per_token
+from mdlm.training.support import jump_counts
+from mdlm.trajectory import Dtraj, Split
+
+CONF = Path(__file__).parent.parent / "conf"
+ALANINE = ["system=alanine_dipeptide_mdshare", "kinetics.lag_time=10"]
+PENTAPEPTIDE = ["system=files", "features=tica_torsions", "kinetics.lag_time=2000"]
+RUNGS = {
+    "grid": ["partition=grid"],
+    "basins": [],
+    "x_only": ["features=x", "kinetics.lag_time=1000"],
+    "alanine_kmeans": [*ALANINE, "partition=kmeans", "partition.n_states=50"],
+    "alanine_sin_phi": [*ALANINE, "features=x", "features.columns=[phi]", "partition=sin_bins"],
+    "pentapeptide_kmeans": [*PENTAPEPTIDE, "partition=kmeans", "partition.n_states=200"],
+    "pentapeptide_pcca": PENTAPEPTIDE,
+    "ww_kmeans": ["system=ww_domain", "partition=kmeans", "partition.n_states=200"],
+    "ww_pcca": ["system=ww_domain"],
+}
+CANDIDATES = {
+    "markov": ["model=markov"],
+    "lstm": ["model=lstm"],
+    "lstm_anchor": ["model=lstm", "model.anchor=markov"],
+    "lstm_anchor_all": ["model=lstm", "model.anchor=markov", "training.support=all"],
+    "lstm_anchor_counted": ["model=lstm", "model.anchor=markov", "training.support=counted"],
+    "transformer": ["model=transformer"],
+    "transformer_anchor": ["model=transformer", "model.anchor=markov"],
+}
+ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=2000"]
+N_LAGS = 6
+
+
+def experiment(overrides: Sequence[str]) -> Experiment:
+    """The experiment `mdlm train` would run with these overrides."""
+    with initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", [*ALWAYS, *overrides]), resolve=True)
+    return build(config)
+
+
+def main(path: Path, rungs: list[str], candidates: list[str], seeds: list[int], extra: list[str]) -> None:
+    """Compute the rows that are missing."""
+    for rung in rungs:
+        for seed in seeds:
+            for candidate in candidates:
+                named = {"rung": rung, "candidate": candidate, "seed": str(seed), "overrides": " ".join(extra)}
+                if any(row.items() >= named.items() for row in rows(path)):
+                    continue
+                overrides = [*RUNGS[rung], *CANDIDATES[candidate], *extra, f"seed={seed}"]
+                append(path, named | measured(experiment(overrides)))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """What an earlier call left."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append(path: Path, row: dict[str, object]) -> None:
+    """Write a row, and the head before the first one."""
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+    print({name: value for name, value in row.items() if name not in ("low", "high")}, flush=True)
+
+
+def measured(run: Experiment) -> dict[str, object]:
+    """Train, sample, judge; then sample once more without the jumps that training never saw."""
+    run.check()
+    stages = run.stages()
+    strided = stages.treated.map(lambda part: part.strided(run.stride, run.offsets))
+    tokeniser = run.tokens.fit(strided.train)
+    tokens = strided.map(tokeniser.encode)
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = run.training.fit(run.model, tokens, run.seed, Path(folder), {}, silent)
+    model = fitted.model
+    row: dict[str, object] = {
+        "n_tokens": tokens.train.n_tokens,
+        "n_training_tokens": sum(tokens.train.lengths),
+        "epochs": len(fitted.history),
+        "best_epoch": fitted.best_epoch,
+        "train_seconds": round(fitted.seconds, 1),
+    } | likelihoods(model, tokens)
+
+    def chains() -> Dtraj:
+        return tokeniser.decode(run.sampling.draw(model, tokens.test.pieces, run.seed).chains)
+
+    begin = time.perf_counter()
+    sampled = chains()
+    row["sample_seconds"] = round(time.perf_counter() - begin, 1)
+    evaluation = run.evaluate(stages, sampled)
+    row |= unseen(evaluation, strided)
+    curve = ratios(evaluation, evaluation.sequences.sampled_macrostates)
+    metrics = evaluation.metrics()
+    row |= {
+        "t2_data": f"{metrics[f't2_data_{evaluation.comparison.time_unit}']:.4g}",
+        "lags": listed(curve.lag_times),
+        "ratios": listed(curve.ratios),
+        "low": listed(curve.low),
+        "high": listed(curve.high),
+        "worst": f"{curve.worst[0]:.3g}",
+        "population_tv_distance": f"{metrics['population_tv_distance']:.3g}",
+        "mfpt_log_error_rms": f"{metrics['mfpt_log_error_rms']:.3g}",
+        "masked_ratios": "",
+    }
+    if row["unseen_per_token"] not in ("0", "nan") and tokens.train.n_tokens == tokeniser.n_states:
+        model.forbid(torch.from_numpy(jump_counts(tokens.train.pieces, model.n_states) == 0))
+        masked = evaluation.sequences.lumping.lump(chains())
+        row["masked_ratios"] = listed(ratios(evaluation, masked).ratios)
+    return row
+
+
+def likelihoods(model: LanguageModel, tokens: Split[Tokens]) -> dict[str, object]:
+    """Held-out loss in nats per token, and the share of the test data that is ruled out."""
+    seen = jump_counts(tokens.test.pieces, model.n_states)
+    forbidden = seen[model.forbidden_VV.numpy()].sum() / seen.sum()
+    return {
+        "nll_validation": f"{nll_nats_per_token(model, tokens.validation.pieces):.5f}",
+        "nll_test": f"{nll_nats_per_token(model, tokens.test.pieces):.5f}",
+        "forbidden_test_share": f"{forbidden:.2g}",
+    }
+
+
+def unseen(evaluation: Evaluation, strided: Split[Dtraj]) -> dict[str, object]:
+    """Rate of jumps that training never saw, in the sample and, to compare, in the test data."""
+    n_states = strided.train.n_states
+    reference = transition_counts(strided.train.pieces, n_states)
+    rates = [
+        unseen_transitions(transition_counts(pieces, n_states), reference).rate
+        for pieces in (evaluation.sequences.sampled.pieces, strided.test.pieces)
+    ]
+    return {"unseen_per_token": f"{rates[0]:.3g}", "unseen_test_per_token": f"{rates[1]:.3g}"}
+
+
+def ratios(evaluation: Evaluation, sampled: Dtraj) -> RatioCurve:
+    """t2 of a sample over that of the training data, from one token to a tenth of t2."""
+    measure = evaluation.judge.measure
+    lags = ratio_lag_times(measure.t2, sampled.frame_time, N_LAGS)
+    of_data = measure.points(evaluation.sequences.data_macrostates, lags, DATA, silent)
+    return ratio_curve(measure.points(sampled, lags, SAMPLED, silent), of_data, measure.confidence)
+
+
+def listed(values: np.ndarray) -> str:
+    """Three digits of each."""
+    return " ".join(f"{value:.3g}" for value in values)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 5:
+        raise SystemExit(__doc__)
+    file, *lists = sys.argv[1:5]
+    rungs, candidates, seeds = (text.split(",") for text in lists)
+    main(Path(file), rungs, candidates, [int(seed) for seed in seeds], sys.argv[5:])
