@@ -326,7 +326,10 @@ def test_a_part_in_mdlm_and_one_of_a_users_own_go_together(stages):
 
 CONF = Path(__file__).parent.parent / "conf"
 GROUPS = ("features", "partition", "recrossing")
-OF_MOLECULES = {"contacts", "pair_distances", "torsions", "tica_distances", "tica_torsions"}  # which no system here is
+OF_MOLECULES = {  # which no system here is
+    *("contacts", "pair_distances", "torsions", "tica_distances", "tica_torsions"),
+    *("phi", "psi", "rmsd", "pcca_rmsd"),
+}
 OPTIONS = {f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")}
 NEEDS = {
     "features=standard": ["partition=kmeans"],
