@@ -236,6 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Sampling rates, as ratios.")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the work, to see that it runs")
+    parser.add_argument("--only", default="", help="rows whose name holds this")
     options = parser.parse_args()
     device = torch.device(options.device)
     print(machine(device) + "\n")
@@ -243,7 +244,8 @@ def main() -> None:
     print("| / recompute | / step loop | bfloat16 / step loop | of the peak |")
     print("|---|" + "---|" * 11)
     reached = []
-    for case in ON_GPU if device.type == "cuda" else ON_CPU:
+    cases = [case for case in (ON_GPU if device.type == "cuda" else ON_CPU) if options.only in case.name]
+    for case in cases:
         row = measured(case, device, options.quick)
         rates = (row.published, row.recompute, row.step_loop, row.float32, row.bfloat16)
         ratios = [row.float32 / slower for slower in rates[:3]] + [row.bfloat16 / row.step_loop]
