@@ -62,7 +62,11 @@ ALLOWED = {
     | {"macrostates.base", "model.base", "baselines.chosen", "report.run_folder", "kinetics.compare"}
     | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},
     "report": BASIS | {"fingerprint", "kinetics.against_baselines", "kinetics.comparison", "baselines.judgement"},
-    "study": BASIS | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
+    "study": BASIS
+    | {"", "build", "fingerprint", "kinetics.seeds", "model.base"}
+    | {"report.run_folder", "report.style", "report.table"},
+    | {"kinetics.seeds"}
+    | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     # advice measures choices with what a run would use, and judges them by the same rules
     "advise": BASIS
     | {"stages", "experiment", "baselines.judgement", "baselines.markov", "baselines.semi_markov"}

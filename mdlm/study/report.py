@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mdlm.report.run_folder import write_atomically
+from mdlm.study.across_seeds import combinations
 from mdlm.study.analysis import Analysis
 from mdlm.study.figures import draw_study
 
@@ -48,6 +49,7 @@ def write_report(analysis: Analysis, signed: Analysis | None, directory: Path) -
         figures={name: _inline(path, name) for name, path in drawn.items()},
         captions=CAPTIONS,
         excluded=_excluded(analysis),
+        combinations=combinations(analysis.table),
         exp=math.exp,
     )
     page, numbers = directory / "report.html", directory / "effects.json"
@@ -86,6 +88,7 @@ def as_numbers(analysis: Analysis) -> dict[str, Any]:
         "runs": analysis.table.counts,
         "undecided": analysis.undecided,
         "claims": [asdict(claim) for claim in analysis.claims],
+        "across_seeds": [asdict(combination) for combination in combinations(analysis.table)],
         "notes": analysis.notes,
     }
     if effects is not None:
