@@ -65,8 +65,6 @@ ALLOWED = {
     "study": BASIS
     | {"", "build", "fingerprint", "kinetics.seeds", "model.base"}
     | {"report.run_folder", "report.style", "report.table"},
-    | {"kinetics.seeds"}
-    | {"", "build", "fingerprint", "model.base", "report.run_folder", "report.style", "report.table"},
     # advice measures choices with what a run would use, and judges them by the same rules
     "advise": BASIS
     | {"stages", "experiment", "baselines.judgement", "baselines.markov", "baselines.semi_markov"}
