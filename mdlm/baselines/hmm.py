@@ -20,6 +20,7 @@ ENTERED, LEFT, SMALL = 0.02, 0.3, 1e-4  # its hidden states that are no metastab
 TRIAL = 4  # a number of hidden states is tried on this part of the frames, with this part of the iterations
 ACCURACY = 1e-6  # nats per frame; a smaller rise of the likelihood ends the iterations
 MIN_FRAMES = 1000
+NEVER = 1e-3  # expected jumps in the data to a hidden state drawn at random; far fewer than any slow event there
 EMISSION_SEED = 1  # added to the seed: what is shown must not hang together with where the chain goes
 
 
@@ -148,8 +149,8 @@ def fitted(
     # No state may be impossible only because the fit did not see it.
     shown = (1 - 1 / n_frames) * found.output_model.output_probabilities + seen / seen.sum() / n_frames
     # Nor may it be impossible to leave or to reach: data without a slow event leave the fit in pieces.
-    n_hidden = len(guess[0])
-    transition = (1 - 1 / n_frames) * found.transition_model.transition_matrix + 1 / (n_hidden * n_frames)
+    n_hidden, away = len(guess[0]), NEVER / n_frames
+    transition = (1 - away) * found.transition_model.transition_matrix + away / n_hidden
     model = HiddenMarkov(transition, shown, _stationary(transition))
     return model, len(found.likelihoods) < n_iterations
 
