@@ -13,6 +13,7 @@ SMALL = [
     "kinetics.n_resamples=20",
     "kinetics.n_lags=3",
     "tracking=none",
+    "baselines=none",
     "model=markov",
 ]
 
