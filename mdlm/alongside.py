@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mdlm.fingerprint import code_version, part_identity
 from mdlm.progress import bar
 from mdlm.tokens.base import Tokeniser, Tokens
@@ -61,6 +63,7 @@ def costs_of(fitted: Fitted, sampled: Sampled, read: Tokenised) -> dict[str, flo
     nll = nll_nats_per_token(fitted.model, read.tokens.test.pieces)
     return {
         "nll_nats_per_token": nll,
+        "perplexity_per_token": float(np.exp(nll)),
         "nll_nats_per_frame": nll / read.frames_per_token,
         "train_seconds": fitted.seconds,
         "sample_seconds": sampled.seconds,

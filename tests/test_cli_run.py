@@ -26,6 +26,7 @@ REQUIRED = [
     "train_seconds",
     "sample_tokens_per_second",
     "nll_nats_per_token",
+    "perplexity_per_token",
 ]
 FIGURES = (  # the chain has one feature: no landscape, no surfaces
     *("autocorrelation", "chapman_kolmogorov", "drift", "dwell", "mfpt"),

@@ -236,6 +236,16 @@ def fitting_threads(model: LanguageModel) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16 natively, without which it only costs time."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):
+        return False
+
+
 def check_at_least(minimum: float, **values: float) -> None:
     """Raise `ValueError` naming the first value below ``minimum``."""
     for name, value in values.items():

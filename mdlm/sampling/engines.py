@@ -91,16 +91,6 @@ def inverse_cdf(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     return (cumulative_BV <= below_B[:, None]).sum(dim=-1)
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 natively, without which it only costs time."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    except (AttributeError, RuntimeError):
-        return False
-
-
 def device_of(model: LanguageModel) -> torch.device:
     """Where a model lives; one without weights has its table of forbidden jumps."""
     return model.forbidden_VV.device

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from mdlm.cores import available_cores
-from mdlm.model.base import SMALL, LanguageModel, check_at_least, fitting_threads
+from mdlm.model.base import SMALL, LanguageModel, check_at_least, fitting_threads, has_bfloat16
 from mdlm.progress import Progress, silent
 from mdlm.sampling.chain_file import ChainFile, Chains, ChainsInMemory, Progressed
 from mdlm.sampling.compiled import CompiledEngine
-from mdlm.sampling.engines import Engine, TorchEngine, device_of, has_bfloat16
+from mdlm.sampling.engines import Engine, TorchEngine, device_of
 from mdlm.sampling.gated_stepper import GatedStepper
 from mdlm.sampling.graph import GraphEngine
 from mdlm.sampling.uniforms import keys

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 
-from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_threads
+from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_threads, has_bfloat16
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -19,7 +19,7 @@ from mdlm.training.anchor import markov_anchor
 from mdlm.training.batches import Batches, Streams, Windows
 from mdlm.training.fitted import Fitted
 from mdlm.training.objective import Likelihood, Objective, Penalty
-from mdlm.training.precision import deterministic_algorithms, device_has_bfloat16, forked_random_numbers
+from mdlm.training.precision import deterministic_algorithms, forked_random_numbers
 from mdlm.training.published import Defects, LeakingValidation, StatefulWindows
 from mdlm.training.run import Run
 from mdlm.training.scheduled_sampling import ScheduledSampling
@@ -118,7 +118,7 @@ class Training:
     def uses_bfloat16(self) -> bool:
         """Whether matrix products run in bfloat16."""
         if self.precision == "auto":
-            return device_has_bfloat16(self.torch_device())
+            return has_bfloat16(self.torch_device())
         return self.precision == "bfloat16"
 
     def batches(self, pieces: Sequence[IntArray]) -> Batches:
