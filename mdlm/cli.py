@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mdlm import __version__, cli_help
+from mdlm.cli_errors import in_one_line
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -324,44 +324,3 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "fetch": fetch,
     "completion": completion,
 }
-
-
-def in_one_line(error: Exception, overrides: Sequence[str] = ()) -> str:
-    """What a user can mend in one line; of everything else the traceback comes first."""
-    message = _users_fault(error, overrides)
-    if message is not None:
-        return " ".join(message.split())
-    traceback.print_exception(error)
-    raised_in = _raised_in(error)
-    culprit = "mdlm" if _is_ours(raised_in) or _installed(raised_in) else raised_in
-    return f"{type(error).__name__} is a defect in {culprit} (see above)" + "; please report it" * (culprit == "mdlm")
-
-
-def _users_fault(error: Exception, overrides: Sequence[str]) -> str | None:
-    """The message of an error a user can mend, or None."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    raised_in = _raised_in(error)
-    from_hydra = f"{os.sep}hydra{os.sep}" in raised_in and isinstance(error, ValueError)
-    if from_hydra or isinstance(error, HydraException | OmegaConfBaseException):
-        return cli_help.hydra_message(error, conf_directory(), overrides)
-    if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}"
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
-        return f"not enough memory: {str(error).partition(chr(10))[0]}"
-    ours = _is_ours(raised_in) or not _installed(raised_in)
-    return str(error) if ours and isinstance(error, ValueError | FloatingPointError) else None
-
-
-def _raised_in(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return frames[-1].filename if frames else ""
-
-
-def _is_ours(filename: str) -> bool:
-    return Path(filename).is_relative_to(PACKAGE)
-
-
-def _installed(filename: str) -> bool:
-    return "site-packages" in filename or filename.startswith((sys.prefix, sys.base_prefix, "<"))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from mdlm.cli import fail, in_one_line
+from mdlm.cli import fail
+from mdlm.cli_errors import in_one_line
 from mdlm.study.execute import Busy, execute, log_to
 from mdlm.study.folder import FAILED, PROGRESS, Task, write_json
 

@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from mdlm.cli import in_one_line
+from mdlm.cli_errors import in_one_line
 from mdlm.study.execute import Busy, execute, log_to
 
 
