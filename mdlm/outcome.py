@@ -71,10 +71,12 @@ def learned(
         costs: Metrics of tokens, training and sampling.
     """
     diagnosis = diagnose(stages.states.train, sequences.data, sequences.tokens, lag_time, N_TIMESCALES)
-    mixed = {"macrostates_mixed_share": sequences.lumping.mixed_share}
-    return Learning(
-        stages, diagnosis, curve, costs, {**diagnosis.metrics(), **stages.effect.metrics(), **mixed, **costs}
-    )
+    of_partition = {
+        "macrostates_mixed_share": sequences.lumping.mixed_share,
+        "n_features": len(stages.discretiser.columns),
+    }
+    metrics = {**diagnosis.metrics(), **stages.effect.metrics(), **of_partition, **costs}
+    return Learning(stages, diagnosis, curve, costs, metrics)
 
 
 @dataclass(frozen=True)
