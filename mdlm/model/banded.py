@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mdlm.model.attention import Chunk, Frames, Ring, band
-from mdlm.model.base import Anchor, LanguageModel, State, Stepper
+from mdlm.model.base import LanguageModel, State, Stepper
 
 
 class BandedModel(LanguageModel):
@@ -19,8 +19,8 @@ class BandedModel(LanguageModel):
     sampling alike.
     """
 
-    def __init__(self, n_states: int, n_attentions: int, width: int, heads: int, window: int, anchor: Anchor) -> None:
-        super().__init__(n_states, anchor)
+    def __init__(self, n_states: int, n_attentions: int, width: int, heads: int, window: int) -> None:
+        super().__init__(n_states)
         self.n_attentions, self.heads, self.window = n_attentions, heads, window
         self.channels = width // heads
 

@@ -24,9 +24,6 @@ start, which makes resetting single chains one multiplication for every model.""
 Smoothing = Literal["none", "contexts", "all"]
 """How a counted model treats what it saw rarely; see `mdlm.model.markov` and `mdlm.model.semi_markov`."""
 
-Anchor = Literal["none", "markov"]
-"""What a network's logits start from: nothing, or the logarithms of a counted chain; see `mdlm.model.network`."""
-
 
 @dataclass(frozen=True)
 class GatedLayer:
@@ -66,16 +63,18 @@ class LanguageModel(nn.Module, ABC):
 
     Attributes:
         n_states: Size of the alphabet, V.
+        forbidden_VV: Jumps of probability zero; row: from, column: to.
+        bias_VV: What is added to the logits of the next token (column) after each one (row).
     """
 
     forbidden_VV: Tensor
-    anchor_VV: Tensor | None
+    bias_VV: Tensor
 
-    def __init__(self, n_states: int, anchor: Anchor = "none") -> None:
+    def __init__(self, n_states: int) -> None:
         super().__init__()
         self.n_states = n_states
         self.register_buffer("forbidden_VV", torch.zeros(n_states, n_states, dtype=torch.bool))
-        self.register_buffer("anchor_VV", torch.zeros(n_states, n_states) if anchor == "markov" else None)
+        self.register_buffer("bias_VV", torch.zeros(n_states, n_states))
 
     def forbid(self, jumps_VV: Tensor) -> None:
         """Give these jumps (row: from, column: to) probability zero from now on."""
@@ -87,21 +86,16 @@ class LanguageModel(nn.Module, ABC):
         Args:
             probability_VV: Its transition matrix, row: from, column: to.
         """
-        if self.anchor_VV is None:
-            raise ValueError("the model was built without an anchor; its configuration must say anchor=markov")
         self.forbid(probability_VV == 0)
-        self.anchor_VV.copy_(torch.where(probability_VV == 0, 1, probability_VV).log())
+        self.bias_VV.copy_(torch.where(probability_VV == 0, 1, probability_VV).log())
 
     def allowed(self, logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
-        """The logits after ``tokens_BT``: those of the anchor added, and without the forbidden jumps."""
-        if self.anchor_VV is not None:
-            logits_BTV = logits_BTV + self.anchor_VV[tokens_BT]
-        return logits_BTV.masked_fill(self.forbidden_VV[tokens_BT], -torch.inf)
+        """The logits after ``tokens_BT``: the bias of these tokens added, and without the forbidden jumps."""
+        return (logits_BTV + self.bias_VV[tokens_BT]).masked_fill(self.forbidden_VV[tokens_BT], -torch.inf)
 
     def added_VV(self) -> Tensor:
         """What `allowed` adds to the logits after each token, as one table (row: that token)."""
-        anchor_VV = torch.zeros_like(self.forbidden_VV, dtype=torch.float32)
-        return (anchor_VV if self.anchor_VV is None else self.anchor_VV).masked_fill(self.forbidden_VV, -torch.inf)
+        return self.bias_VV.masked_fill(self.forbidden_VV, -torch.inf)
 
     @abstractmethod
     def initial_state(self, n_chains: int) -> State:

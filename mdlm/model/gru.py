@@ -29,7 +29,7 @@ class GRU(LanguageModel):
     """Cho et al., EMNLP 2014: one gate and one kind of memory less than an LSTM, so three quarters of its work."""
 
     def __init__(self, config: GRUConfig, n_states: int) -> None:
-        super().__init__(n_states, config.anchor)
+        super().__init__(n_states)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.embedding)
         self.gru = nn.GRU(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)

@@ -29,7 +29,7 @@ class LSTM(LanguageModel):
     """The network of Tsai, Kuo & Tiwary, Nat. Commun. 11, 5115 (2020), with any number of layers."""
 
     def __init__(self, config: LSTMConfig, n_states: int) -> None:
-        super().__init__(n_states, config.anchor)
+        super().__init__(n_states)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.embedding)
         self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Literal, get_args
 
 from torch import nn
 
-from mdlm.model.base import Anchor, ModelConfig
+from mdlm.model.base import ModelConfig
+
+Anchor = Literal["none", "markov"]
+"""What a network's logits start from: nothing, or the logarithms of a counted chain."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from mdlm.progress import Progress
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
 from mdlm.training.batches import Batch
+from mdlm.training.calibration import calibrate
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.fitted import Epoch, Fitted
 from mdlm.training.interruptions import Interruptions
@@ -86,12 +87,21 @@ class Run:
             except (KeyboardInterrupt, SystemExit):
                 self._save()
                 raise
+            self._take_the_best(progress)
         progress(self.training.max_epochs, self.training.max_epochs, self._note())
-        tensors, _ = checkpoint.read(self.best_path)
-        self.model.load_state_dict(tensors)
         seconds = sum(epoch.seconds for epoch in self.history)
         batching = self.training.batching
         return Fitted(self.model.eval(), self.history, self.best.epoch, seconds, self.resumed_at, batching)
+
+    def _take_the_best(self, progress: Progress) -> None:
+        """Load the weights of the best epoch; calibrate them once, also where a run is taken up again."""
+        tensors, description = checkpoint.read(self.best_path)
+        self.model.load_state_dict(tensors)
+        if self.training.calibrate and not description.get("calibrated"):
+            self.model.eval()
+            calibrate(self.model, self.tokens.train.pieces, progress)
+            with self.interruptions.held():
+                checkpoint.write(self.best_path, self.model.state_dict(), self._description() | {"calibrated": True})
 
     def _out_of_patience(self) -> bool:
         return bool(self.history) and len(self.history) - self.best.epoch >= self.training.patience

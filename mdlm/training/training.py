@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 
 from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_threads, has_bfloat16
+from mdlm.model.network import NeuralConfig
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -46,6 +47,7 @@ class Training:
         support: ``seen`` rules out jumps that the training data rule out (`mdlm.training.support.unseen_jumps`);
             ``all`` leaves every jump possible, ``counted`` only those that were seen. With an anchor they say what the
             Markov chain's prior is (`mdlm.training.anchor.markov_anchor`).
+        calibrate: Whether, after training, the slow fluxes become those of the data (`mdlm.training.calibration`).
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
         micro_batch_size: Rows computed at once, whose gradients add up to that of the batch; None computes all.
         deterministic: Only algorithms that give the same bits every time. On a CPU the same seed and number of
@@ -70,6 +72,7 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     support: Support = "seen"
+    calibrate: bool = True
     micro_batch_size: int | None = None
     deterministic: bool = False
     checkpoint_minutes: float | None = 2.0
@@ -189,11 +192,11 @@ class Training:
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
         train, validation = tokens.train.pieces, tokens.validation.pieces
-        if model.anchor_VV is None:
+        if isinstance(config, NeuralConfig) and config.anchor == "markov":
+            model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))
+        else:
             known = (*train, *validation)  # else validation could be impossible
             model.forbid(torch.from_numpy(forbidden_jumps(known, model.n_states, self.support)))
-        else:
-            model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))
         with fitting_threads(model), deterministic_algorithms(self.deterministic):
             return Run(self, model, tokens, seed, directory, identity).finish(progress)
 

@@ -43,7 +43,7 @@ def model(request):
     model = request.param.build(N_STATES)
     if isinstance(model, CountedModel):
         model.count([np.random.default_rng(1).integers(N_STATES, size=30), np.array([4, 4, 2, 4])])
-    if model.anchor_VV is not None:
+    if getattr(request.param, "anchor", "none") == "markov":
         torch.nn.init.normal_(model.head.weight)  # as a trained one
         model.anchor_to(torch.from_numpy(np.random.default_rng(1).dirichlet(np.ones(N_STATES), N_STATES)))
     return model.eval()

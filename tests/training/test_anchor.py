@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from mdlm.model.encoder_decoder import EncoderDecoderConfig
 from mdlm.model.gru import GRUConfig
@@ -144,11 +143,6 @@ def test_training_improves_on_the_chain_where_the_past_matters_and_the_file_hold
     sampling = Sampling(n_chains=5, chain_length=100, prompt_length=2, sampling_temperature=1.0)
     chains = [sampling.draw(model, [ring], seed=0).chains for model in (fitted.model, loaded)]
     np.testing.assert_array_equal(*chains)
-
-
-def test_a_model_built_without_an_anchor_cannot_be_anchored():
-    with pytest.raises(ValueError, match="its configuration must say anchor=markov"):
-        LSTMConfig(4, 8, 1, 0.0).build(3).anchor_to(torch.eye(3))
 
 
 @pytest.mark.parametrize("config", [LSTMConfig, GRUConfig])
