@@ -140,30 +140,34 @@ class _Likelihood:
     def __init__(self, counts: FloatArray, expected: FloatArray, modes: FloatArray, theta: FloatArray) -> None:
         left = expected.sum(axis=1) > 0
         self.start, self.next_VK = theta, modes[:, 1:]
-        self.now_NK, self.counts_NV, self.expected_NV = modes[left], counts[left], expected[left]
-        self.left_N = self.counts_NV.sum(axis=1, keepdims=True)
+        self.now_NK, self.counts_NV = modes[left], counts[left]
+        self.log_expected_NV = np.log(
+            expected[left], where=expected[left] > 0, out=np.full_like(expected[left], -np.inf)
+        )
+        self.left_N1 = self.counts_NV.sum(axis=1, keepdims=True)
 
     def value(self, theta: FloatArray) -> float:
         """Up to what does not depend on theta."""
-        tilt_NV, weight_NV, scale_N1 = self._tilted(theta)
-        norm_N1 = np.log(weight_NV.sum(axis=1, keepdims=True)) + scale_N1
-        return float((self.counts_NV * tilt_NV).sum() - (self.left_N * norm_N1).sum() - (theta**2).sum() / 2)
+        tilt_NV, logit_NV = self._tilted(theta)
+        largest_N1 = logit_NV.max(axis=1, keepdims=True)
+        norm_N1 = np.log(np.exp(logit_NV - largest_N1).sum(axis=1, keepdims=True)) + largest_N1
+        return float((self.counts_NV * tilt_NV).sum() - (self.left_N1 * norm_N1).sum() - (theta**2).sum() / 2)
 
     def newton_step(self, theta: FloatArray) -> FloatArray:
         """From theta towards the maximum."""
-        _, weight_NV, _ = self._tilted(theta)
+        _, logit_NV = self._tilted(theta)
+        weight_NV = np.exp(logit_NV - logit_NV.max(axis=1, keepdims=True))
         row_NV = weight_NV / weight_NV.sum(axis=1, keepdims=True)
         mean_NK = row_NV @ self.next_VK
-        slope = self.now_NK.T @ (self.counts_NV @ self.next_VK - self.left_N * mean_NK) - theta
+        slope = self.now_NK.T @ (self.counts_NV @ self.next_VK - self.left_N1 * mean_NK) - theta
         square_NKK = np.einsum("nv,vk,vl->nkl", row_NV, self.next_VK, self.next_VK, optimize=True)
         spread_NKK = square_NKK - mean_NK[:, :, None] * mean_NK[:, None, :]
-        weighted_NK = self.left_N * self.now_NK
+        weighted_NK = self.left_N1 * self.now_NK
         curvature = np.einsum("na,nb,nkl->akbl", weighted_NK, self.now_NK, spread_NKK, optimize=True)
         size = theta.size
         return np.linalg.solve(curvature.reshape(size, size) + np.eye(size), slope.ravel()).reshape(theta.shape)
 
-    def _tilted(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Tilts in nats; expected rows times their exponentials, scaled; the logarithms of the scales."""
+    def _tilted(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What theta adds, and the logits of the rows with it."""
         tilt_NV = self.now_NK @ (theta - self.start) @ self.next_VK.T
-        largest_N1 = tilt_NV.max(axis=1, keepdims=True)
-        return tilt_NV, self.expected_NV * np.exp(tilt_NV - largest_N1), largest_N1
+        return tilt_NV, self.log_expected_NV + tilt_NV

@@ -78,6 +78,20 @@ def test_expected_jumps_are_the_sums_of_the_predictions_after_each_token(config)
     np.testing.assert_allclose(expected_jumps(model, pieces, chunk_length=50), expected, rtol=1e-4)
 
 
+def test_fluxes_that_are_wrong_by_orders_of_magnitude_are_mended_too():
+    """A thousandfold, where most jumps are impossible: full Newton steps would overshoot."""
+    chain = np.diag(np.full(30, 0.5)) + np.diag(np.full(29, 0.25), 1) + np.diag(np.full(29, 0.25), -1)
+    counts = np.round(1e5 * chain).astype(np.int64)
+    counts[14, 15] = counts[15, 14] = 25
+    expected = counts.astype(float)
+    expected[14, 15] = expected[15, 14] = 25_000
+    modes = slow_modes(counts, 10)
+    theta = slow_fluxes(counts, expected, modes, np.zeros((11, 10)))
+    rows = expected * np.exp(modes @ theta @ modes[:, 1:].T)
+    mended = counts.sum(axis=1, keepdims=True) * rows / rows.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(products(mended, modes), products(counts, modes), atol=2 * np.abs(theta).max())
+
+
 def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
     """Some fluxes were never seen: the prior keeps theta finite."""
     rng = np.random.default_rng(3)
