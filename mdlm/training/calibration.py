@@ -29,6 +29,9 @@ N_MODES = 10
 N_PASSES = 3
 """Over the training data; each divides what is left of a wrong flux by ten or more."""
 
+PRIOR_WIDTH = 2.0
+"""In nats. Networks overrate fluxes up to twentyfold: then it pulls by less than one event."""
+
 MAX_NEWTON_STEPS = 50
 NEGLIGIBLE_GAIN = 1e-3
 """In nats of all training data together, at which Newton's method ends."""
@@ -60,12 +63,12 @@ def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
         n_modes: At most, the constant not counted.
 
     Returns:
-        Shape ``(V, 1 + n_modes)``, slowest first, each at most one in size. Zero, but for the constant, for states that
-        are not connected with the most visited one.
+        Shape ``(V, 1 + n_modes)``, slowest first, each of variance one over the frames. Zero, but for the constant, for
+        states that are not connected with the most visited one.
 
     Example:
-        >>> slow_modes(np.array([[8, 1, 0], [1, 8, 0], [0, 0, 1]]), 5).round(3).tolist()
-        [[1.0, -1.0], [1.0, 1.0], [1.0, 0.0]]
+        >>> abs(slow_modes(np.array([[8, 1, 0], [1, 8, 0], [0, 0, 1]]), 5)).round(3).tolist()
+        [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
     """
     both_ways = (counts + counts.T).astype(np.float64)
     inside = np.arange(len(counts)) == both_ways.sum(axis=1).argmax()
@@ -74,10 +77,10 @@ def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
     joint = both_ways[np.ix_(inside, inside)]
     root = np.sqrt(joint.sum(axis=1))
     _, vectors = np.linalg.eigh(joint / np.outer(root, root))
-    slowest = vectors[:, ::-1][:, 1 : n_modes + 1] / root[:, None]
+    slowest = vectors[:, ::-1][:, 1 : n_modes + 1]
     modes = np.zeros((len(counts), 1 + slowest.shape[1]))
     modes[:, 0] = 1
-    modes[inside, 1:] = slowest / np.abs(slowest).max(axis=0)
+    modes[inside, 1:] = slowest * np.sqrt((root**2).sum()) / root[:, None]
     return modes
 
 
@@ -131,10 +134,9 @@ def slow_fluxes(counts: IntArray, expected: FloatArray, modes: FloatArray, theta
 
 
 class _Likelihood:
-    """Of theta, in nats, with a prior: normal, of mean zero and variance one.
+    """Of theta, in nats, with a normal prior: to change a flux by a factor of e is half a standard deviation.
 
-    Modes are at most one in size, so that to correct a flux by a factor of e is nothing unusual, and a flux that was
-    expected once and never came is not ruled out.
+    So a flux that was expected once and never came is lowered, but not ruled out.
     """
 
     def __init__(self, counts: FloatArray, expected: FloatArray, modes: FloatArray, theta: FloatArray) -> None:
@@ -145,13 +147,16 @@ class _Likelihood:
             expected[left], where=expected[left] > 0, out=np.full_like(expected[left], -np.inf)
         )
         self.left_N1 = self.counts_NV.sum(axis=1, keepdims=True)
+        self.precision = _precision(self.counts_NV + expected[left], self.now_NK, self.next_VK)
 
     def value(self, theta: FloatArray) -> float:
         """Up to what does not depend on theta."""
         tilt_NV, logit_NV = self._tilted(theta)
         largest_N1 = logit_NV.max(axis=1, keepdims=True)
         norm_N1 = np.log(np.exp(logit_NV - largest_N1).sum(axis=1, keepdims=True)) + largest_N1
-        return float((self.counts_NV * tilt_NV).sum() - (self.left_N1 * norm_N1).sum() - (theta**2).sum() / 2)
+        return float(
+            (self.counts_NV * tilt_NV).sum() - (self.left_N1 * norm_N1).sum() - (self.precision * theta**2).sum() / 2
+        )
 
     def newton_step(self, theta: FloatArray) -> FloatArray:
         """From theta towards the maximum."""
@@ -159,15 +164,30 @@ class _Likelihood:
         weight_NV = np.exp(logit_NV - logit_NV.max(axis=1, keepdims=True))
         row_NV = weight_NV / weight_NV.sum(axis=1, keepdims=True)
         mean_NK = row_NV @ self.next_VK
-        slope = self.now_NK.T @ (self.counts_NV @ self.next_VK - self.left_N1 * mean_NK) - theta
+        slope = self.now_NK.T @ (self.counts_NV @ self.next_VK - self.left_N1 * mean_NK) - self.precision * theta
         square_NKK = np.einsum("nv,vk,vl->nkl", row_NV, self.next_VK, self.next_VK, optimize=True)
         spread_NKK = square_NKK - mean_NK[:, :, None] * mean_NK[:, None, :]
         weighted_NK = self.left_N1 * self.now_NK
         curvature = np.einsum("na,nb,nkl->akbl", weighted_NK, self.now_NK, spread_NKK, optimize=True)
-        size = theta.size
-        return np.linalg.solve(curvature.reshape(size, size) + np.eye(size), slope.ravel()).reshape(theta.shape)
+        curvature = curvature.reshape(theta.size, theta.size) + np.diag(self.precision.ravel())
+        return np.linalg.solve(curvature, slope.ravel()).reshape(theta.shape)
 
     def _tilted(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What theta adds, and the logits of the rows with it."""
         tilt_NV = self.now_NK @ (theta - self.start) @ self.next_VK.T
         return tilt_NV, self.log_expected_NV + tilt_NV
+
+
+def _precision(jumps_NV: FloatArray, now_NK: FloatArray, next_VK: FloatArray) -> FloatArray:
+    """Of the prior, for each product of modes: the squared change of the logits of jumps by theta.
+
+    Per unit of theta, less the mean change of all jumps out of the same state, and averaged over jumps by the
+    information they hold on theta, which is the same square.
+    """
+    rows_NV = jumps_NV / jumps_NV.sum(axis=1, keepdims=True)
+    squares_NK, fourths_NK = np.empty_like(now_NK[:, 1:]), np.empty_like(now_NK[:, 1:])
+    for k, mode_V in enumerate(next_VK.T):
+        change_NV = (mode_V - (rows_NV @ mode_V)[:, None]) ** 2
+        squares_NK[:, k] = (jumps_NV * change_NV).sum(axis=1)
+        fourths_NK[:, k] = (jumps_NV * change_NV**2).sum(axis=1)
+    return np.asarray(((now_NK**4).T @ fourths_NK) / ((now_NK**2).T @ squares_NK)) / PRIOR_WIDTH**2

@@ -7,7 +7,7 @@ from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.tokens.base import Tokens
-from mdlm.training.calibration import calibrate, expected_jumps, slow_fluxes, slow_modes
+from mdlm.training.calibration import PRIOR_WIDTH, calibrate, expected_jumps, slow_fluxes, slow_modes
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.support import jump_counts
 from mdlm.training.training import Training
@@ -52,8 +52,8 @@ def test_the_slow_modes_of_a_ring_with_one_weak_bond_are_those_of_the_counted_ch
     order = np.argsort(-values.real)[1:4]
     np.testing.assert_array_equal(modes[:, 0], 1)
     for mode, vector in zip(modes[:, 1:].T, vectors[:, order].real.T, strict=True):
-        assert abs(mode).max() == pytest.approx(1)
-        np.testing.assert_allclose(np.outer(mode, mode), np.outer(vector, vector) / (vector**2).max(), atol=1e-10)
+        scale = both_ways.sum() / (both_ways.sum(axis=1) * vector**2).sum()
+        np.testing.assert_allclose(np.outer(mode, mode), scale * np.outer(vector, vector), atol=1e-10)
 
 
 def test_states_apart_from_the_most_visited_have_no_part_in_the_slow_modes():
@@ -89,7 +89,19 @@ def test_fluxes_that_are_wrong_by_orders_of_magnitude_are_mended_too():
     theta = slow_fluxes(counts, expected, modes, np.zeros((11, 10)))
     rows = expected * np.exp(modes @ theta @ modes[:, 1:].T)
     mended = counts.sum(axis=1, keepdims=True) * rows / rows.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(products(mended, modes), products(counts, modes), atol=2 * np.abs(theta).max())
+    left = prior_precision(counts + expected, modes) * np.abs(theta)  # the prior's pull, by hand
+    np.testing.assert_allclose(products(mended, modes), products(counts, modes), atol=2 * left.max())
+
+
+def prior_precision(jumps, modes):
+    """As defined, jump by jump: sum of f^4 over sum of f^2, f = psi_k(now) (psi_l(next) - its mean out of now)."""
+    precision = np.zeros((modes.shape[1], modes.shape[1] - 1))
+    for k in range(precision.shape[0]):
+        for m in range(precision.shape[1]):
+            mean = jumps @ modes[:, m + 1] / jumps.sum(axis=1)
+            f = modes[:, [k]] * (modes[None, :, m + 1] - mean[:, None])
+            precision[k, m] = (jumps * f**4).sum() / (jumps * f**2).sum() / PRIOR_WIDTH**2
+    return precision
 
 
 def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
@@ -98,16 +110,17 @@ def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
     counts = rng.poisson(4, size=(5, 5)) * (rng.random((5, 5)) < 0.6)
     expected, modes = rng.gamma(1.0, 5.0, size=(5, 5)), slow_modes(counts, 3)
     start = rng.normal(size=(4, 3))
+    precision = prior_precision(counts + expected, modes)
 
     def loss(flat):
         theta = flat.reshape(4, 3)
         rows = expected * np.exp(modes @ (theta - start) @ modes[:, 1:].T)
         rows /= rows.sum(axis=1, keepdims=True)
-        return -(counts * np.log(rows)).sum() + (theta**2).sum() / 2
+        return -(counts * np.log(rows)).sum() + (precision * theta**2).sum() / 2
 
     found = minimize(loss, np.zeros(12), method="BFGS", options={"gtol": 1e-9})
     theta = slow_fluxes(counts, expected, modes, start)
-    np.testing.assert_allclose(theta, found.x.reshape(4, 3), atol=1e-3)
+    np.testing.assert_allclose(theta, found.x.reshape(4, 3), atol=2e-3)
 
 
 def test_a_flux_that_was_expected_twice_and_never_came_is_lowered_but_not_ruled_out():
@@ -123,16 +136,18 @@ def test_a_flux_that_was_expected_twice_and_never_came_is_lowered_but_not_ruled_
 
 @pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
 def test_calibrated_fluxes_are_the_observed_ones_and_the_likelihood_rises(config):
-    """What is left is the prior's pull, theta itself, of order one; before, it was hundreds of frames."""
-    model, piece = network(config), drawn(CHAIN, 20_000, 0)
+    """From uniform random guesses, a hundred times the rare jumps; the prior keeps two or three of a hundred events."""
+    model, piece = network(config), drawn(CHAIN, 100_000, 0)
     counts = jump_counts([piece], 4)
     modes = slow_modes(counts, 10)
-    before, loss = products(expected_jumps(model, [piece]), modes), nll_nats_per_token(model, [piece])
+    before, loss = expected_jumps(model, [piece]), nll_nats_per_token(model, [piece])
     calibrate(model, [piece])
-    after = products(expected_jumps(model, [piece]), modes)
-    observed = products(counts, modes)
-    assert np.abs(before - observed).max() > 1000
-    assert np.abs(after - observed).max() < 10
+    flux_before, flux_after, observed = (
+        len(piece) - 1 - np.diag(products(jumps, modes)[1:])
+        for jumps in (before, expected_jumps(model, [piece]), counts)
+    )
+    assert flux_before[0] > 50 * observed[0]
+    np.testing.assert_allclose(flux_after, observed, rtol=0.06)
     assert nll_nats_per_token(model, [piece]) < loss
 
 
