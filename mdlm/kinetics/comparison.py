@@ -9,6 +9,7 @@ from mdlm.kinetics.events import SlowSides
 from mdlm.kinetics.mfpt import log_error_rms
 from mdlm.kinetics.msm import TransitionMatrix
 from mdlm.kinetics.populations import total_variation_distance
+from mdlm.kinetics.ratio_curve import RatioCurve
 from mdlm.kinetics.verdict import overall, verdict
 from mdlm.trajectory import FloatArray
 
@@ -152,6 +153,7 @@ class Comparison:
         ratios_to_data: t2, t3, ... of the sample over those of the data; both are resampled, independently.
         t2_ratio_to_truth: t2 of the sample over the true t2, or None where no truth is known. Its interval
             also holds the data's own uncertainty and the truth's.
+        t2_ratio_curve: t2 of the sample over that of the data at each lag from one token to a tenth of t2.
         notes: What a reader must know first: dropped states, lost resamples, why a value is missing.
     """
 
@@ -177,6 +179,7 @@ class Comparison:
     processes: tuple[SlowSides, ...]
     ratios_to_data: tuple[Interval, ...]
     t2_ratio_to_truth: Interval | None
+    t2_ratio_curve: RatioCurve
     notes: tuple[str, ...]
 
     @property
@@ -235,6 +238,7 @@ class Comparison:
         for index, timescale in enumerate(self.markov_timescales, start=2):
             values[f"t{index}_markov_{self.time_unit}"] = timescale
         values |= self._ratios() | self._beside()
+        values |= self.t2_ratio_curve.metrics(self.time_unit) if self.markov_timescales else {}
         values["mfpt_log_error_rms"] = log_error_rms(self.sampled.mfpt, self.data.mfpt)
         values["population_tv_distance"] = total_variation_distance(self.sampled.populations, self.data.populations)
         for name in ("data", "sampled"):
