@@ -122,7 +122,8 @@ class Outcome:
 
     @property
     def behind(self) -> tuple[str, ...]:
-        """What t2 rests on, in sentences: its ratio to the data at other lags, and jumps that training never saw."""
+        """What t2 rests on, in sentences: its ratio at other lags, unseen jumps, and whether it needs memory at all."""
         comparison, masked = self.evaluation.comparison, self.learning.masked if self.learning else None
-        curve = comparison.t2_ratio_curve.sentence(comparison.time_unit)
-        return (curve, self.evaluation.unseen.sentence(), *((masked.sentence(),) if masked else ()))
+        unit = comparison.time_unit
+        about = comparison.t2_ratio_curve.sentence(unit), self.evaluation.unseen.sentence()
+        return (*about, *((masked.sentence(),) if masked else ()), comparison.memory.sentence(unit))

@@ -23,7 +23,7 @@ from mdlm.trajectory import Dtraj
 
 SLOW, LEAK = 0.002, 0.004
 NAMES = ("a", "b", "c", "d")
-SAMPLING = Sampling(n_chains=40, chain_length=2500, prompt_length=1, sampling_temperature=1.0)
+SAMPLING = Sampling(n_chains=40, chain_length=4000, prompt_length=1, sampling_temperature=1.0)
 
 
 def pairs(leak):
@@ -58,7 +58,7 @@ def data(sample_chain):
 
 
 def drawn(model, data):
-    found = SAMPLING.draw(model, data.pieces, seed=3)
+    found = SAMPLING.draw(model, data.pieces, seed=4)
     return replace(data, pieces=tuple(found.chains)), (found.prompts, found.seed)
 
 

@@ -12,8 +12,9 @@ from mdlm.kinetics.estimate import AtLag, lag_curve
 from mdlm.kinetics.events import slow_process_overlap
 from mdlm.kinetics.floor import data_floor, pieces_of_length
 from mdlm.kinetics.measure import Measure
+from mdlm.kinetics.memory import SlowMemory
 from mdlm.kinetics.notes import notes
-from mdlm.kinetics.ratio import ratio_to_data, ratio_to_truth
+from mdlm.kinetics.ratio import UNKNOWN, ratio_to_data, ratio_to_truth
 from mdlm.kinetics.ratio_curve import SHARE_OF_T2, RatioCurve, ratio_curve
 from mdlm.progress import Progress, silent
 from mdlm.system.base import Truth
@@ -95,6 +96,7 @@ class Judge:
             slow_process_overlap=overlap,
             ratios_to_data=tuple(ratio_to_data(found, self.data, *samples, confidence, k) for k in n_timescales),
             t2_ratio_to_truth=self._ratio_to_truth(found, samples),
+            memory=self._memory(),
             t2_ratio_curve=self._ratio_curve(points),
             notes=notes(estimates, measure, overlap, self.convergence, floor, unit),
         )
@@ -113,6 +115,11 @@ class Judge:
         """What molecular dynamics as long as a sample would score as ratio of t2 to the data, at each of some lags."""
         measure = self.measure
         return tuple(self._floor(sampled, lag, 1, measure.n_curve).ratios[0] for lag in lag_times)
+
+    def _memory(self) -> SlowMemory:
+        """Of the data alone."""
+        markov_t2, data = (*self.markov_timescales, math.nan)[0], (*self.data.timescales, UNKNOWN)[0]
+        return SlowMemory.of(markov_t2, data, self.form.frame_time)
 
     def _ratio_curve(self, points: Sequence[AtLag]) -> RatioCurve:
         """The ratio to the data at every lag of the curve up to a tenth of t2 at which the data have a t2."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdlm.kinetics.bootstrap import percentile_interval
+from mdlm.kinetics.estimate import AtLag
 from mdlm.trajectory import FloatArray
-
-if TYPE_CHECKING:
-    from mdlm.kinetics.estimate import AtLag
 
 SHARE_OF_T2 = 0.1  # longest lag: far above it an estimate is noise, far below it fast processes count in
 BOUNDS = (0.8, 1.25)  # what counts as right
@@ -109,7 +106,7 @@ def ratio_lag_times(t2: float, token_time: float, n_lags: int) -> list[float]:
 
 
 def extended(lag_times: Sequence[float], t2: float, token_time: float, n_lags: int, longest: int) -> list[float]:
-    """Lags of a curve of timescales with those added that it lacks to reach a tenth of t2, and that one itself.
+    """Lags of a curve of timescales, and those beyond its end that it lacks to reach a tenth of t2.
 
     Args:
         lag_times: Of the curve, ascending from one token.
@@ -124,11 +121,8 @@ def extended(lag_times: Sequence[float], t2: float, token_time: float, n_lags: i
     """
     if not math.isfinite(t2):
         return list(lag_times)
-    *lags, tenth = ratio_lag_times(t2, token_time, n_lags)
-    by_frames = {round(lag / token_time): lag for lag in (tenth, *(lag for lag in lags if lag > lag_times[-1]))}
-    by_frames = {frames: lag for frames, lag in by_frames.items() if frames <= longest}
-    by_frames |= {round(lag / token_time): lag for lag in lag_times}
-    return [by_frames[frames] for frames in sorted(by_frames)]
+    further = [lag for lag in ratio_lag_times(t2, token_time, n_lags) if lag > lag_times[-1] + token_time / 2]
+    return [*lag_times, *(lag for lag in further if round(lag / token_time) <= longest)]
 
 
 def ratio_curve(sampled: Sequence[AtLag], data: Sequence[AtLag], confidence: float) -> RatioCurve:

@@ -61,7 +61,10 @@ def draw_ratio(figure: Figure, c: Comparison, floor: Sequence[Interval], labels:
     logarithmic(axes, finite)
     axes.set_xlabel(f"lag ({c.time_unit}), from one token to a tenth of t2; judged at the grey line")
     axes.set_ylabel(f"t2 of {labels[1]} / t2 of {labels[0]}")
-    axes.legend(fontsize=7)
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks(lambda value, _: f"{value:g}")  # a ratio near one is read as a plain number
+    axes.tick_params(axis="y", which="both", labelsize=7)
+    axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def _curve(axes: Axes, curve: Curve, colour: str, marker: str, label: str) -> None:

@@ -35,7 +35,7 @@ def chains(sample_chain):
 @pytest.fixture(scope="module")
 def judge(sample_chain):
     data = Dtraj(sample_chain(pairs(SLOW, 0.0), 60, 5000, seed=2), 1.0, "ps", 4)
-    return Kinetics(lag_time=20.0, n_lags=2).judge(data, data, data, None, seed=0)
+    return Kinetics(lag_time=20.0, n_lags=2, confidence=0.99).judge(data, data, data, None, seed=0)
 
 
 def test_a_leak_is_found_with_its_factor(chains, judge):

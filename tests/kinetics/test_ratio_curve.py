@@ -67,10 +67,10 @@ def test_the_best_is_the_best_of_those_that_are_known():
 
 
 def test_a_curve_of_timescales_gets_the_lags_it_lacks():
-    """Of 2, 6.8, 23, ... only those beyond its end, and a tenth of t2; none longer than allowed."""
+    """Of 2, 9, 43 and 200 only those beyond its end; none longer than allowed."""
     assert extended([2.0, 10.0], 2000.0, 2.0, 4, longest=1000) == [2.0, 10.0, 44.0, 200.0]
     assert extended([2.0, 10.0], 2000.0, 2.0, 4, longest=99) == [2.0, 10.0, 44.0]
-    assert extended([2.0, 10.0], 60.0, 2.0, 4, longest=99) == [2.0, 6.0, 10.0]
+    assert extended([2.0, 10.0], 60.0, 2.0, 4, longest=99) == [2.0, 10.0]  # a tenth of t2 is 6
     assert extended([2.0, 10.0], np.inf, 2.0, 4, longest=99) == [2.0, 10.0]
 
 
