@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mdlm.kinetics.comparison import Interval
 from mdlm.kinetics.judge import SAMPLED, Judge
 from mdlm.kinetics.ratio import UNKNOWN, ratio_to_data
+from mdlm.kinetics.verdict import CLEAR_FACTOR
 from mdlm.progress import silent
 from mdlm.trajectory import Dtraj
 
@@ -74,9 +75,9 @@ class Masked:
             return "No transition of the sample was unseen, so that t2 with unseen ones masked is the same"
         if self.objection:
             return self.objection
-        if math.isnan(ratio.low) or math.isinf(ratio.value):
-            value = "" if math.isnan(ratio.value) else f" (ratio {ratio.value:.3g}, without an interval)"
-            return f"Whether t2 rests on {NEVER} cannot be told from {self.n_chains} masked chains{value}"
+        if not 1 / CLEAR_FACTOR <= ratio.low <= ratio.high <= CLEAR_FACTOR:
+            value = f"ratio {ratio.value:.3g} [{ratio.low:.3g}, {ratio.high:.3g}]"
+            return f"Whether t2 rests on {NEVER} cannot be told from {self.n_chains} masked chains ({value})"
         if ratio.low <= 1 <= ratio.high:
             return f"No sign that t2 rests on {NEVER}: masked, it would be {_times(ratio)} as long"
         return f"t2 hardly rests on {NEVER}: masked, it would be {_times(ratio)} as long"

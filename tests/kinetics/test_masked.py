@@ -78,6 +78,7 @@ def test_masked_chains_that_never_cross_give_a_bound(chains, judge):
         ((0.5, 0.4, 0.8), "2 times [1.25, 2.5] shorter", "t2 rests on"),
         ((1.05, 1.01, 1.08), "", "t2 hardly rests on"),
         ((1.5, 0.9, 2.0), "", "No sign that t2 rests on"),
+        ((0.7, 0.1, 1.04), "", "Whether t2 rests on"),
         ((1.5, math.nan, math.nan), "", "Whether t2 rests on"),
         ((math.inf, 0.8, math.inf), "", "Whether t2 rests on"),
         ((math.nan, math.nan, math.nan), "", "Whether t2 rests on"),
