@@ -61,8 +61,9 @@ def draw_ratio(figure: Figure, c: Comparison, floor: Sequence[Interval], labels:
     logarithmic(axes, finite)
     axes.set_xlabel(f"lag ({c.time_unit}), from one token to a tenth of t2; judged at the grey line")
     axes.set_ylabel(f"t2 of {labels[1]} / t2 of {labels[0]}")
+    # A ratio near one is read as a plain number; 7 and 9 would run into their neighbours.
     for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        ticks(lambda value, _: f"{value:g}")  # a ratio near one is read as a plain number
+        ticks(lambda value, _: "" if f"{value:e}"[0] in "79" else f"{value:g}")
     axes.tick_params(axis="y", which="both", labelsize=7)
     axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
