@@ -102,7 +102,7 @@ def compare_masked(judge: Judge, masked: Dtraj, unmasked: Dtraj) -> Masked:
     measure, lags = judge.measure, (judge.measure.lag_time,)
     points = [measure.points(dtraj, lags, SAMPLED, silent) for dtraj in (masked, unmasked)]
     found, before = (measure.estimate(dtraj, own) for dtraj, own in zip((masked, unmasked), points, strict=True))
-    samples = [own[0].samples for own in points]
+    samples = (points[0][0].samples, points[1][0].samples)
     of_data = measure.judged(judge.data_points).samples
     return Masked(
         time_unit=masked.time_unit,
