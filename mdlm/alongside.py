@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlm.fingerprint import code_version, part_identity
+from mdlm.masking import masked
 from mdlm.progress import bar
 from mdlm.tokens.base import Tokeniser, Tokens
 from mdlm.training.fitted import Fitted
@@ -15,8 +16,10 @@ from mdlm.trajectory import Dtraj, IntArray, Split
 
 if TYPE_CHECKING:
     from mdlm.baselines.judgement import BaselineResult
+    from mdlm.evaluation import Evaluation
     from mdlm.experiment import Experiment
     from mdlm.kinetics.judge import Judge
+    from mdlm.kinetics.masked import Masked
     from mdlm.model.base import LanguageModel
     from mdlm.outcome import Learning
     from mdlm.sampling.sampling import Sampled
@@ -74,13 +77,28 @@ def costs_of(fitted: Fitted, sampled: Sampled, read: Tokenised) -> dict[str, flo
 
 
 def alongside(
-    experiment: Experiment, learning: Learning, read: Tokenised, judge: Judge, model: LanguageModel
+    experiment: Experiment,
+    learning: Learning,
+    read: Tokenised,
+    evaluation: Evaluation,
+    model: LanguageModel,
+    began: tuple[IntArray, int],
 ) -> Learning:
-    """Add the baselines and the memory of a trained model, as far as the experiment asks for them."""
+    """Add baselines, memory and unseen jumps of a trained model, as far as the experiment asks for them.
+
+    Args:
+        experiment: What is asked for.
+        learning: What is known already.
+        read: What the model reads.
+        evaluation: Of its chains.
+        model: Trained.
+        began: Prompts of the chains, and the seed they were sampled with.
+    """
     return replace(
         learning,
-        baselines=_baselines(experiment, learning.stages, read.strided, judge),
+        baselines=_baselines(experiment, learning.stages, read.strided, evaluation.judge),
         context=_context(experiment, read, model),
+        masked=_masked(experiment, read, evaluation, model, began),
     )
 
 
@@ -102,6 +120,19 @@ def _baselines(
     judgement = {"kinetics": part_identity(experiment.kinetics), "code": code_version(BaselineResult)}
     identity = {**thinning, **judgement, "methods": [methods, list(methods)], "chains": chains}
     return stages.after("baselines", chosen, identity, compute) if methods else ()
+
+
+def _masked(
+    experiment: Experiment,
+    read: Tokenised,
+    evaluation: Evaluation,
+    model: LanguageModel,
+    began: tuple[IntArray, int],
+) -> Masked | None:
+    """What t2 is without jumps that training never saw; there is none to ask for in an alphabet without a t2."""
+    if not experiment.kinetics.masked_check or not evaluation.comparison.sampled.timescales:
+        return None
+    return masked(evaluation, experiment.sampling, read.frames_per_token, model, began)
 
 
 def _context(experiment: Experiment, read: Tokenised, model: LanguageModel) -> ContextCurve | None:

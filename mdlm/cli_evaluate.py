@@ -120,7 +120,7 @@ def of_run(
 ) -> Outcome:
     """Judge the sampled chains of a finished run."""
     from mdlm.alongside import alongside
-    from mdlm.export.finished import FinishedRun, learning_of
+    from mdlm.export.finished import About, FinishedRun, learning_of
     from mdlm.outcome import Outcome
     from mdlm.training.fitted import load
 
@@ -140,7 +140,8 @@ def of_run(
     if learning is not None:
         read = experiment.tokenised(finished.stages)
         model = load(run / "checkpoint" / "best.safetensors", experiment.model)
-        learning = alongside(experiment, learning, read, evaluation.judge, model)
+        about = About.read(run / "sampled.npz")
+        learning = alongside(experiment, learning, read, evaluation, model, (about.prompts, about.sampling_seed))
     config = {**finished.config, "kinetics": {**finished.config["kinetics"], **kinetics}}
     return Outcome(directory, evaluation, config, command, learning)
 
@@ -169,7 +170,7 @@ def _write(outcome: Outcome, tracking: Any) -> None:  # noqa: ANN401
     with tracking.run(outcome.directory, f"evaluate-{outcome.directory.name}", flat(outcome.config), made_with()) as to:
         files = write_results(outcome)
         to.metrics(outcome.metrics)
-        to.tags({"verdict": outcome.evaluation.verdict, "command": outcome.command})
+        to.tags({"verdict": outcome.verdict, "command": outcome.command})
         to.files(files)
 
 

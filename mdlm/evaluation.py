@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mdlm.kinetics.compare import Kinetics
-from mdlm.kinetics.comparison import Comparison
+from mdlm.kinetics.comparison import Comparison, Interval
 from mdlm.kinetics.details import Details, details
 from mdlm.kinetics.judge import Judge
+from mdlm.kinetics.populations import populations
+from mdlm.kinetics.unseen import UnseenJumps, count_unseen
 from mdlm.macrostates.base import Lumping
 from mdlm.progress import bar
 from mdlm.system.base import Truth
@@ -26,6 +28,8 @@ class Sequences:
         sampled: States that were sampled, at the frame time of ``tokens``.
         state_names: Name of each state.
         lumping: The macrostate of each state.
+        held_out: States of that part of the reference which the sample's maker never saw, at the frame time of
+            ``tokens``; None where there is none.
     """
 
     reference: Dtraj
@@ -34,6 +38,7 @@ class Sequences:
     sampled: Dtraj
     state_names: tuple[str, ...]
     lumping: Lumping
+    held_out: Dtraj | None = None
 
     @cached_property
     def data_macrostates(self) -> Dtraj:
@@ -59,6 +64,8 @@ class Evaluation:
         sequences: What was judged.
         judge: The reference and the data, estimated once; judges any other sample of them as well.
         comparison: Timescales, passage times, populations, the verdict.
+        ratio_floor: Of the ratio of t2 to the data, at each lag of the comparison's curve of it.
+        unseen: Jumps of the sample that training never made.
         details: Distributions and curves, and what is behind a difference.
         notes: What a reader must know before using a number.
     """
@@ -66,6 +73,8 @@ class Evaluation:
     sequences: Sequences
     judge: Judge
     comparison: Comparison
+    ratio_floor: tuple[Interval, ...]
+    unseen: UnseenJumps
     details: Details
     notes: tuple[str, ...]
 
@@ -76,7 +85,7 @@ class Evaluation:
 
     def metrics(self) -> dict[str, float]:
         """Every number under its logged name; NaN where there is no finite value."""
-        return self.comparison.metrics() | self.details.metrics()
+        return self.comparison.metrics() | self.unseen.metrics() | self.details.metrics()
 
 
 def evaluate(
@@ -106,7 +115,16 @@ def evaluate(
         )
     with bar("judging kinetics") as progress:
         comparison = judge.compare(sequences.sampled_macrostates, progress)
+    floor = judge.ratio_floor(comparison.t2_ratio_curve.lag_times.tolist(), sequences.sampled)
     data, sampled = sequences.data_macrostates, sequences.sampled_macrostates
     with bar("details") as progress:
         described = details(data, sampled, kinetics.lag_time, judge.measure.sets, seed, progress=progress)
-    return Evaluation(sequences, judge, comparison, described, (*notes, *comparison.notes, *described.notes))
+    every_note = (*notes, *comparison.notes, *described.notes)
+    return Evaluation(sequences, judge, comparison, floor, _unseen(sequences, judge), described, every_note)
+
+
+def _unseen(sequences: Sequences, judge: Judge) -> UnseenJumps:
+    """Jumps of states, not of macrostates: those are what a model makes."""
+    tokens, held_out = sequences.tokens, sequences.held_out.pieces if sequences.held_out else ()
+    sides = judge.measure.sides.seen_by(sequences.lumping.of_state, populations(tokens.pieces, tokens.n_states))
+    return count_unseen(sequences.sampled.pieces, tokens.pieces, sides.codes, held_out)

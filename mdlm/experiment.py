@@ -177,13 +177,13 @@ class Experiment:
             curve = TrainingCurve(tuple(fitted.history), fitted.best_epoch, fitted.batching)
             costs = read.metrics(sampled.chains) | costs_of(fitted, sampled, read)
             learning = learned(stages, evaluation.sequences, self.kinetics.lag_time, curve, costs)
-            learning = alongside(self, learning, read, evaluation.judge, fitted.model)
+            learning = alongside(self, learning, read, evaluation, fitted.model, (sampled.prompts, sampled.seed))
             outcome = Outcome(directory, evaluation, config, trained_by(directory), learning)
             write_chains(directory, evaluation.sequences, read.tokeniser, sampled)
             files = write_results(outcome)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(outcome.metrics)
-            tracker.tags({"verdict": evaluation.verdict, "batching": fitted.batching})
+            tracker.tags({"verdict": outcome.verdict, "batching": fitted.batching})
             tracker.files(files)
         return outcome
 
@@ -212,6 +212,7 @@ class Experiment:
             sampled=chains,
             state_names=stages.discretiser.state_names,
             lumping=stages.lumping,
+            held_out=self._thinned(stages.treated.test),
         )
         return evaluate(self.kinetics, sequences, self.system.truth(), self.seed, stages.effect.notes())
 

@@ -13,6 +13,7 @@ from mdlm.stages import Stages
 
 if TYPE_CHECKING:
     from mdlm.baselines.judgement import BaselineResult
+    from mdlm.kinetics.masked import Masked
     from mdlm.training.context import ContextCurve
     from mdlm.training.fitted import Epoch
 
@@ -47,6 +48,7 @@ class Learning:
         metrics: These, and those of the data.
         baselines: What simpler models reach, from the same training states.
         context: Held-out loss against the history the model is shown; None where that was not measured.
+        masked: t2 without the jumps that training never saw; None where that was not asked for.
     """
 
     stages: Stages
@@ -56,6 +58,7 @@ class Learning:
     metrics: Mapping[str, float]
     baselines: tuple[BaselineResult, ...] = ()
     context: ContextCurve | None = None
+    masked: Masked | None = None
 
 
 def learned(
@@ -106,4 +109,21 @@ class Outcome:
         metrics |= self.learning.metrics
         for result in self.learning.baselines:
             metrics |= result.metrics(self.evaluation.comparison.time_unit)
+        metrics |= self.learning.masked.metrics() if self.learning.masked else {}
         return metrics | (self.learning.context.metrics() if self.learning.context else {})
+
+    @property
+    def verdict(self) -> str:
+        """That of the evaluation, and what of the sampled t2 rests on jumps that training never saw."""
+        said = self.evaluation.verdict
+        objection = self.learning.masked.objection if self.learning and self.learning.masked else ""
+        joined = "; but " if said.startswith("within") else "; "
+        return f"{said}{joined}{objection}" if objection else said
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """What t2 rests on, in sentences: its ratio at other lags, unseen jumps, and whether it needs memory at all."""
+        comparison, masked = self.evaluation.comparison, self.learning.masked if self.learning else None
+        unit = comparison.time_unit
+        about = comparison.t2_ratio_curve.sentence(unit), self.evaluation.unseen.sentence()
+        return (*about, *((masked.sentence(),) if masked else ()), comparison.memory.sentence(unit))

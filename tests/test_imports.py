@@ -51,17 +51,28 @@ ALLOWED = {
         "kinetics.comparison",
         "kinetics.details",
         "kinetics.judge",
+        "kinetics.populations",
+        "kinetics.unseen",
         "macrostates.base",
         "system.base",
     },
+    "masking": BASIS | {"kinetics.comparison", "kinetics.masked", "training.support"},
     "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
-    "alongside": BASIS | {"fingerprint", "tokens.base", "training.evaluate", "training.fitted", "baselines.judgement"},
+    "alongside": BASIS
+    | {"fingerprint", "masking", "tokens.base", "training.evaluate", "training.fitted", "baselines.judgement"},
     "experiment": BASIS
     | {"", "alongside", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking"}
     | {"system.base", "features.base", "partition.base", "recrossing.base", "recrossing.keep", "tokens.base"}
     | {"macrostates.base", "model.base", "baselines.chosen", "report.run_folder", "kinetics.compare"}
     | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},
-    "report": BASIS | {"fingerprint", "kinetics.against_baselines", "kinetics.comparison", "baselines.judgement"},
+    "report": BASIS
+    | {
+        "fingerprint",
+        "kinetics.against_baselines",
+        "kinetics.comparison",
+        "kinetics.ratio_curve",
+        "baselines.judgement",
+    },
     "study": BASIS
     | {"", "build", "fingerprint", "kinetics.seeds", "model.base"}
     | {"report.run_folder", "report.style", "report.table"},

@@ -17,6 +17,7 @@ from mdlm.kinetics.events import SlowSides, process_sides, slow_sides
 from mdlm.kinetics.judge import DATA, REFERENCE, Judge, check_shared
 from mdlm.kinetics.measure import Measure
 from mdlm.kinetics.populations import populations
+from mdlm.kinetics.ratio_curve import extended
 from mdlm.progress import Progress, part_of, silent
 from mdlm.system.base import Truth
 from mdlm.trajectory import Dtraj, IntArray, lag_frames
@@ -42,7 +43,10 @@ class Kinetics:
         min_events: Slow events that the data and the sample must hold for a verdict.
         sets: Named sets of states for mean first-passage times. None: every state its own set up to 12
             states, else the two sides of the slowest process.
-        n_lags: Points of the implied-timescale curve, at most 6 above 100 states.
+        n_lags: Points of the implied-timescale curve, at most 6 above 100 states, and a few more where a tenth of t2
+            lies beyond them.
+        masked_check: Whether some chains are sampled once more without the jumps that training never saw, where there
+            were any.
         estimator: ``msm``: maximum likelihood with bootstrap intervals. ``pyemma``: PyEMMA, where it is installed, with
             Bayesian intervals from ``n_resamples`` posterior samples, see `mdlm.kinetics.pyemma_estimator`.
     """
@@ -55,6 +59,7 @@ class Kinetics:
     sets: dict[str, tuple[int, ...]] | None = None
     n_lags: int = 10
     estimator: Literal["msm", "pyemma"] = "msm"
+    masked_check: bool = True
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.lag_time) and self.lag_time > 0):
@@ -120,7 +125,7 @@ class Kinetics:
         self.check(tokens.frame_time, 1, tokens.time_unit, reference.n_states)
         self._check_lengths({"reference": reference, "data": data})
         measure = self._measure(reference, seed)
-        curve_lags = self._curve_lags(tokens.frame_time, reference.n_states)
+        curve_lags = self._curve_lags(tokens.frame_time, data, measure.t2)
         doubled = doubling_lag_times(reference, self.lag_time, measure.t2)
         whole = len(doubled) + len(curve_lags)
         reference_points = measure.points(reference, doubled, REFERENCE, part_of(progress, 0, whole))
@@ -173,10 +178,12 @@ class Kinetics:
             seed=seed,
         )
 
-    def _curve_lags(self, token_time: float, n_states: int) -> tuple[float, ...]:
-        """Where data and sample are estimated; fewer lags of a large alphabet."""
-        n_lags = min(self.n_lags, LARGE_LAGS) if n_states > LARGE_ALPHABET else self.n_lags
-        return tuple(curve_lag_times(self.lag_time, token_time, n_lags))
+    def _curve_lags(self, token_time: float, data: Dtraj, t2: float) -> tuple[float, ...]:
+        """Where data and sample are estimated, up to a tenth of t2 at least; fewer lags of a large alphabet."""
+        n_lags = min(self.n_lags, LARGE_LAGS) if data.n_states > LARGE_ALPHABET else self.n_lags
+        longest = round(max(data.lengths) * data.frame_time / token_time) // 2
+        lags = curve_lag_times(self.lag_time, token_time, n_lags)
+        return tuple(extended(lags, t2, token_time, n_lags, longest))
 
     def _named_sets(self, sides: SlowSides) -> dict[str, IntArray]:
         """The sets for first-passage times: those asked for, every state, or the two sides."""

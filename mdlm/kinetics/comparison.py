@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mdlm.kinetics.events import SlowSides
 from mdlm.kinetics.mfpt import log_error_rms
@@ -11,6 +12,10 @@ from mdlm.kinetics.msm import TransitionMatrix
 from mdlm.kinetics.populations import total_variation_distance
 from mdlm.kinetics.verdict import overall, verdict
 from mdlm.trajectory import FloatArray
+
+if TYPE_CHECKING:
+    from mdlm.kinetics.memory import SlowMemory
+    from mdlm.kinetics.ratio_curve import RatioCurve
 
 RESOLVED_LAGS = 1 / 3  # a timescale this much below the lag has an eigenvalue under 5 %, near the noise
 
@@ -152,6 +157,8 @@ class Comparison:
         ratios_to_data: t2, t3, ... of the sample over those of the data; both are resampled, independently.
         t2_ratio_to_truth: t2 of the sample over the true t2, or None where no truth is known. Its interval
             also holds the data's own uncertainty and the truth's.
+        memory: Whether the slow process of the data needs memory.
+        t2_ratio_curve: t2 of the sample over that of the data at each lag from one token to a tenth of t2.
         notes: What a reader must know first: dropped states, lost resamples, why a value is missing.
     """
 
@@ -177,6 +184,8 @@ class Comparison:
     processes: tuple[SlowSides, ...]
     ratios_to_data: tuple[Interval, ...]
     t2_ratio_to_truth: Interval | None
+    memory: SlowMemory
+    t2_ratio_curve: RatioCurve
     notes: tuple[str, ...]
 
     @property
@@ -235,6 +244,8 @@ class Comparison:
         for index, timescale in enumerate(self.markov_timescales, start=2):
             values[f"t{index}_markov_{self.time_unit}"] = timescale
         values |= self._ratios() | self._beside()
+        if self.markov_timescales:
+            values |= self.memory.metrics() | self.t2_ratio_curve.metrics(self.time_unit)
         values["mfpt_log_error_rms"] = log_error_rms(self.sampled.mfpt, self.data.mfpt)
         values["population_tv_distance"] = total_variation_distance(self.sampled.populations, self.data.populations)
         for name in ("data", "sampled"):
@@ -259,7 +270,6 @@ class Comparison:
         if self.t2_ratio_to_truth is not None:
             values |= _named("t2_ratio_to_truth", self.t2_ratio_to_truth)
         values["slow_timescale_log_error"] = abs(math.log(ratio.value)) if ratio.value > 0 else math.nan
-        values["markov_t2_ratio_to_data"] = self.markov_timescales[0] / self.data.timescales[0].value
         return values
 
     def _beside(self) -> dict[str, float]:

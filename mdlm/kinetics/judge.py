@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -11,8 +12,10 @@ from mdlm.kinetics.estimate import AtLag, lag_curve
 from mdlm.kinetics.events import slow_process_overlap
 from mdlm.kinetics.floor import data_floor, pieces_of_length
 from mdlm.kinetics.measure import Measure
+from mdlm.kinetics.memory import SlowMemory
 from mdlm.kinetics.notes import notes
-from mdlm.kinetics.ratio import ratio_to_data, ratio_to_truth
+from mdlm.kinetics.ratio import UNKNOWN, ratio_to_data, ratio_to_truth
+from mdlm.kinetics.ratio_curve import SHARE_OF_T2, RatioCurve, ratio_curve
 from mdlm.progress import Progress, silent
 from mdlm.system.base import Truth
 from mdlm.trajectory import Dtraj, FloatArray
@@ -67,7 +70,7 @@ class Judge:
         points = measure.points(sampled, self.curve_lags, SAMPLED, progress)
         found = measure.estimate(sampled, points)
         samples = (measure.judged(points).samples, measure.judged(self.data_points).samples)
-        floor = self._floor(sampled)
+        floor = self._floor(sampled, measure.lag_time, measure.n_timescales, measure.n_judged)
         overlap = slow_process_overlap(found.transition, self.data.transition, measure.sides.weight)
         estimates = {"reference": self.reference, "data": self.data, "sampled": found}
         n_timescales = range(measure.n_timescales)
@@ -93,18 +96,40 @@ class Judge:
             slow_process_overlap=overlap,
             ratios_to_data=tuple(ratio_to_data(found, self.data, *samples, confidence, k) for k in n_timescales),
             t2_ratio_to_truth=self._ratio_to_truth(found, samples),
+            memory=self._memory(),
+            t2_ratio_curve=self._ratio_curve(points),
             notes=notes(estimates, measure, overlap, self.convergence, floor, unit),
         )
 
-    def _floor(self, sampled: Dtraj) -> Floor:
+    def _floor(self, sampled: Dtraj, lag_time: float, n_timescales: int, n_samples: int) -> Floor:
         """The scatter on molecular dynamics as long as the sample, or as the training data where these are shorter."""
         measure, duration = self.measure, min(sampled.duration, self.data.duration)
-        how = (measure.lag_time, measure.n_timescales, measure.sides, measure.n_judged)
+        how = (lag_time, n_timescales, measure.sides, n_samples)
         as_sample, as_data = (
             pieces_of_length(self.all_md, round(length / self.all_md.frame_time), *how, measure.rng(stream))
             for length, stream in ((duration, FLOOR), (self.data.duration, DATA_FLOOR))
         )
         return data_floor(as_sample, as_data, duration, sampled.duration > self.data.duration, measure.confidence)
+
+    def ratio_floor(self, lag_times: Sequence[float], sampled: Dtraj) -> tuple[Interval, ...]:
+        """What molecular dynamics as long as a sample would score as ratio of t2 to the data, at each of some lags."""
+        measure = self.measure
+        return tuple(self._floor(sampled, lag, 1, measure.n_curve).ratios[0] for lag in lag_times)
+
+    def _memory(self) -> SlowMemory:
+        """Of the data alone."""
+        markov_t2, data = (*self.markov_timescales, math.nan)[0], (*self.data.timescales, UNKNOWN)[0]
+        return SlowMemory.of(markov_t2, data, self.form.frame_time)
+
+    def _ratio_curve(self, points: Sequence[AtLag]) -> RatioCurve:
+        """The ratio to the data at every lag of the curve up to a tenth of t2 at which the data have a t2."""
+        measure, of_data = self.measure, {point.lag_time: point for point in self.data_points}
+        longest = 0.0
+        if math.isfinite(measure.t2):  # half a token more, for a tenth of t2 was rounded to whole ones
+            longest = max(self.form.frame_time, SHARE_OF_T2 * measure.t2) + self.form.frame_time / 2
+        short = [point for point in points if point.lag_time <= longest]
+        known = [point for point in short if 0 < of_data[point.lag_time].timescales[0] < math.inf]
+        return ratio_curve(known, [of_data[point.lag_time] for point in known], measure.confidence)
 
     def _reference_timescales(self) -> tuple[Interval, ...]:
         """The true timescales where they are known, from all MD where they are not."""

@@ -9,6 +9,12 @@ CAPTIONS = {
         "estimated at; bands are intervals. A timescale can be read off where its curve is level. A sample that keeps "
         "the slow process has its uppermost curve inside the data's band at the judged lag (grey line). Faint: t3, t4.",
     ),
+    "ratio": (
+        "The slowest timescale over that of the data, lag by lag",
+        "A sample that keeps the slow process keeps it at every lag; one that is right at the judged lag alone (grey "
+        "line) is right by accident. Orange band: interval from sample and data. Blue band: what molecular dynamics as "
+        "long as the sample would score. Dotted: 0.8 and 1.25.",
+    ),
     "populations": (
         "Populations and free energies",
         "Share of time in each macrostate, and the same as a free energy. Where bars of one state differ, "

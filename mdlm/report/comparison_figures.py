@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mdlm.kinetics.ratio_curve import BOUNDS
 from mdlm.report.style import DATA, DIVERGING, MARKOV, MODEL, TRUTH, logarithmic, name_states, short
 from mdlm.trajectory import FloatArray
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from numpy.typing import NDArray
 
-    from mdlm.kinetics.comparison import Comparison, Curve
+    from mdlm.kinetics.comparison import Comparison, Curve, Interval
 
 LABELLED_UP_TO = 8  # sets whose passage times are written into the cells
 
@@ -40,6 +41,31 @@ def draw_timescales(figure: Figure, c: Comparison, labels: tuple[str, str]) -> N
     axes.set_xlabel(f"lag ({c.time_unit}); judged at the grey line, below the lag in the grey area")
     axes.set_ylabel(f"implied timescales t2, t3, ... ({c.time_unit})")
     axes.legend(fontsize=7)
+
+
+def draw_ratio(figure: Figure, c: Comparison, floor: Sequence[Interval], labels: tuple[str, str]) -> None:
+    """t2 of the sample over that of the data against the lag, beside what molecular dynamics as long would score."""
+    axes, curve = figure.subplots(), c.t2_ratio_curve
+    lags = curve.lag_times
+    bounds = np.array([(interval.low, interval.high) for interval in floor]).reshape(-1, 2).T
+    scatter = "MD as long as the sample"
+    axes.fill_between(lags, *bounds, color=DATA, alpha=0.15, linewidth=0, label=scatter)
+    finite = np.where(np.isfinite(curve.ratios), curve.ratios, np.nan)
+    axes.plot(lags, finite, color=MODEL, marker="s", markersize=3, linewidth=1, label=f"{labels[1]} / {labels[0]}")
+    axes.fill_between(lags, curve.low, curve.high, color=MODEL, alpha=0.25, linewidth=0)
+    axes.axhline(1, color=TRUTH, linewidth=0.8)
+    for bound in BOUNDS:
+        axes.axhline(bound, color="0.6", linewidth=0.8, linestyle=":")
+    axes.axvline(c.lag_time, color="0.7", linewidth=0.8, zorder=0)
+    axes.set_xscale("log")
+    logarithmic(axes, finite)
+    axes.set_xlabel(f"lag ({c.time_unit}), from one token to a tenth of t2; judged at the grey line")
+    axes.set_ylabel(f"t2 of {labels[1]} / t2 of {labels[0]}")
+    # A ratio near one is read as a plain number; 7 and 9 would run into their neighbours.
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks(lambda value, _: "" if f"{value:e}"[0] in "79" else f"{value:g}")
+    axes.tick_params(axis="y", which="both", labelsize=7)
+    axes.legend(fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 def _curve(axes: Axes, curve: Curve, colour: str, marker: str, label: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdlm.report.comparison_figures import draw_mfpt, draw_populations, draw_timescales
+from mdlm.report.comparison_figures import draw_mfpt, draw_populations, draw_ratio, draw_timescales
 from mdlm.report.context_figure import draw_context
 from mdlm.report.details_figures import (
     draw_autocorrelation,
@@ -77,6 +77,7 @@ def _of_evaluation(evaluation: Evaluation, labels: tuple[str, str]) -> dict[str,
     both = (sequences.token_macrostates, sequences.sampled_macrostates)
     drawings: dict[str, Drawing] = {
         "timescales": (lambda figure: draw_timescales(figure, c, labels), (5.2, 3.6)),
+        "ratio": (lambda figure: draw_ratio(figure, c, evaluation.ratio_floor, labels), (5.2, 3.4)),
         "traces": (lambda figure: draw_traces(figure, *both, names, labels), (7.2, 3.6)),
         "populations": (lambda figure: draw_populations(figure, c, names, labels), (5.2, 3.8)),
     }

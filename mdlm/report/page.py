@@ -49,9 +49,10 @@ def _content(outcome: Outcome) -> dict[str, Any]:
     headings, rows = kinetics_rows(outcome)
     return {
         "title": _title(outcome),
-        "verdict": evaluation.verdict,
-        "kind": _kind(evaluation.verdict),
+        "verdict": outcome.verdict,
+        "kind": _kind(outcome.verdict),
         "verdicts": [f"t{k}: {said}" for k, said in enumerate(c.verdicts, start=2)],
+        "behind": outcome.behind,
         "judged_at": f"{c.lag_time:g} {c.time_unit}",
         "confidence": f"{c.confidence:.0%}",
         "reference_source": c.reference_source,

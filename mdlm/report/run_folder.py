@@ -121,7 +121,7 @@ def _json(outcome: Outcome) -> str:
     metrics = {k: v if math.isfinite(v) else None for k, v in outcome.metrics.items()}
     evaluation = outcome.evaluation
     texts = {
-        "verdict": evaluation.verdict,
+        "verdict": outcome.verdict,
         "notes": evaluation.notes,
         "reference": evaluation.comparison.reference_source,
     }

@@ -45,8 +45,9 @@ def _print(console: Console, outcome: Outcome) -> None:
 def _everything(outcome: Outcome) -> Group:
     evaluation = outcome.evaluation
     rows: list[RenderableType] = [_kinetics(outcome), Text(), *_beside(outcome)]
-    rows.append(Text(f"Verdict: {evaluation.verdict}", style="bold"))
+    rows.append(Text(f"Verdict: {outcome.verdict}", style="bold"))
     rows += [Text(f"  t{number}: {said}") for number, said in enumerate(evaluation.comparison.verdicts, start=2)]
+    rows += [Text(f"  {said}") for said in outcome.behind]
     rows += [Text(f"Note: {note}") for note in evaluation.notes]
     rows += [Text(), Text(words(outcome))]
     return Group(*rows)

@@ -221,7 +221,15 @@ def test_metric_names_carry_the_unit_and_are_exactly_these(data):
         "floor_duration_ps",
         "t2_markov_ps",
         "markov_t2_ratio_to_data",
+        "markov_t2_ratio_to_data_low",
+        "markov_t2_ratio_to_data_high",
+        "slow_process_needs_memory",
         "slow_timescale_log_error",
+        "t2_ratio_to_data_worst",
+        "t2_ratio_to_data_worst_lag_ps",
+        "t2_ratio_to_data_best",
+        "t2_ratio_to_data_best_lag_ps",
+        "t2_ratio_to_data_share_right",
         "mfpt_log_error_rms",
         "population_tv_distance",
         "n_slow_events_data",
@@ -259,8 +267,8 @@ def test_the_same_seed_gives_the_same_numbers_and_progress_ends_at_its_total(dat
     kinetics = Kinetics(lag_time=10.0, n_lags=3)
     first, second = (kinetics.judge(data, data, data, None, 5, report).compare(data, report) for _ in range(2))
     assert first.metrics() == second.metrics()
-    # Eight lags from one frame by doubling to 160, the last below t2, and the curve's three; then the sample.
-    one = [(done, 11) for done in range(1, 12)] + [(done, 3) for done in (1, 2, 3)]
+    # Eight lags from one frame by doubling to 160, the last below t2, the curve's three and a tenth of t2; the sample.
+    one = [(done, 12) for done in range(1, 13)] + [(done, 4) for done in range(1, 5)]
     assert calls == one * 2
 
 
