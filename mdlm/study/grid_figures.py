@@ -10,6 +10,7 @@ import numpy as np
 from mdlm.report.style import DATA, MODEL
 from mdlm.study.axes import amount, factor_axis
 from mdlm.study.levels import Factor, factor
+from mdlm.study.metrics import COSTS
 from mdlm.trajectory import FloatArray
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from mdlm.study.analysis import Analysis
 
-COST = ("train_seconds", "sample_seconds")
 NAMED_UP_TO = 40
 Cells = dict[tuple[str, ...], list[float]]
 
@@ -59,12 +59,12 @@ def draw_pareto(figure: Figure, analysis: Analysis) -> None:
     """Error against cost; the line joins the cells that no other beats in both."""
     axes = figure.subplots()
     rows, values = analysis.table.rows, analysis.response.values
-    known = [name for name in COST if name in rows.columns]
+    known = [name for name in COSTS if name in rows.columns]
     cost = np.asarray(rows[known].sum(axis=1, min_count=1), dtype=float) if known else np.full(len(rows), np.nan)
     shown = np.isfinite(values) & (cost > 0)
     if not shown.any():
         axes.set_axis_off()
-        axes.text(0.5, 0.5, f"no run has {' and '.join(COST)}", ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, f"no run has {' and '.join(COSTS)}", ha="center", transform=axes.transAxes)
         return
     costs, errors, labels = _cell_means(analysis, cost, shown)
     front = pareto_front(costs, errors)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mdlm.study.metrics import T2_RATIO, T2_RATIO_FLOOR
 from mdlm.study.runs import FINISHED, UNDECIDED
 from mdlm.trajectory import FloatArray
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ERROR, RATIO = "error", "ratio"
-RATIO_METRIC = "t2_ratio_to_data"
-FLOOR_PREFIX = "t2_floor"
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,10 @@ def make_response(rows: pd.DataFrame, name: str = ERROR) -> Response:
 
     ``error`` is :math:`|\ln(t_2^\mathrm{sampled} / t_2^\mathrm{data})|` at equal lag: its exponential is the factor by
     which the slowest timescale is off. An error below the run's data-limited floor says nothing about the model and
-    is set to the floor: the metric ``t2_floor_log...`` where there is one, else half the width of the ratio's interval
-    on the logarithmic scale. ``ratio`` is the same with its sign and without a floor. Any other name is a positive
-    metric, of which the logarithm is taken (a ``..._log_error...`` as it is).
+    is set to the floor: the logarithm of ``t2_ratio_floor_factor``, by which molecular dynamics as long as the sample
+    would be off, or half the width of the ratio's own interval where a run has no such factor. ``ratio`` is the same
+    with its sign and without a floor. Any other name is a positive metric, of which the logarithm is taken (a
+    ``..._log_error...`` as it is).
 
     Runs whose verdict is undecided are left out of the main analysis, and so are decided ones without a finite number
     (a sample that never crossed); both keep the bounds of their intervals.
@@ -64,7 +64,7 @@ def make_response(rows: pd.DataFrame, name: str = ERROR) -> Response:
     Raises:
         ValueError: The table has no such metric.
     """
-    needed = RATIO_METRIC if name in (ERROR, RATIO) else name
+    needed = T2_RATIO if name in (ERROR, RATIO) else name
     if needed not in rows.columns:
         known = [ERROR, RATIO, *(str(c) for c in rows.columns if c.startswith(("t2_", "mfpt_", "population_", "nll_")))]
         raise ValueError(f"response ({name}) needs the metric {needed}, which no run has; known are {', '.join(known)}")
@@ -80,7 +80,7 @@ def make_response(rows: pd.DataFrame, name: str = ERROR) -> Response:
 
 
 def _of_ratio(rows: pd.DataFrame, name: str) -> Response:
-    ratio, low, high = (_logarithm(rows, RATIO_METRIC + end) for end in ("", "_low", "_high"))
+    ratio, low, high = (_logarithm(rows, T2_RATIO + end) for end in ("", "_low", "_high"))
     decided = np.asarray(rows["status"] == FINISHED)
     known = decided | np.asarray(rows["status"] == UNDECIDED)
     open_high = known & np.isfinite(low) & ~np.isfinite(high)
@@ -110,11 +110,12 @@ def _floor(rows: pd.DataFrame, low: FloatArray, high: FloatArray) -> tuple[Float
     with np.errstate(invalid="ignore"):
         half_width = (high - low) / 2
     half_width = np.where(np.isfinite(half_width), half_width, 0.0)
-    metric = next((str(c) for c in rows.columns if str(c).startswith(FLOOR_PREFIX) and "log" in str(c)), None)
-    if metric is None:
-        return half_width, "half the width of the ratio's interval"
-    floor = _column(rows, metric)
-    return np.where(np.isfinite(floor), floor, half_width), metric
+    stated = _logarithm(rows, T2_RATIO_FLOOR)
+    known = np.isfinite(stated)
+    source = "what molecular dynamics as long as the sample would be off by" if known.any() else ""
+    if not known.all():
+        source += f"{', where unknown ' if source else ''}half the width of the ratio's interval"
+    return np.where(known, stated, half_width), source
 
 
 def _column(rows: pd.DataFrame, name: str) -> FloatArray:

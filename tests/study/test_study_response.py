@@ -31,10 +31,12 @@ def test_an_error_below_half_the_width_of_its_interval_is_set_to_that():
 
 
 def test_a_floor_that_the_run_states_comes_before_the_interval():
-    rows = rows_of(("finished", 1.0, 0.8, 1.25), ("finished", 1.0, 0.8, 1.25)).assign(t2_floor_log_error=[0.1, NAN])
-    response = make_response(rows)
-    assert response.values == pytest.approx([0.1, math.log(1.25)])
-    assert "t2_floor_log_error" in response.rules[1]
+    """A perfect sample would be off by a factor of 1.1; one run does not know that factor."""
+    rows = rows_of(*[("finished", 1.05, 0.8, 1.25)] * 2, ("finished", 1.3, 1.2, 1.4))
+    response = make_response(rows.assign(t2_ratio_floor_factor=[1.1, NAN, 1.1]))
+    assert response.values == pytest.approx([math.log(1.1), math.log(1.25 / 0.8) / 2, math.log(1.3)])
+    assert response.floored.tolist() == [True, True, False]
+    assert "(what molecular dynamics as long as the sample would be off by, where unknown half" in response.rules[1]
 
 
 def test_undecided_failed_and_missing_runs_are_not_analysed_but_undecided_ones_keep_bounds():
