@@ -64,7 +64,8 @@ def analyse(table: StudyTable, response: str = ERROR, seed: int = 0) -> Analysis
     try:
         design = make_design(rows, table.factors)
         if np.ptp(values) == 0:
-            raise ValueError(f"all {len(rows)} decided runs have the same response: there is nothing to tell apart")
+            what = "lie at the data-limited floor" if found.floored.any() else "have the same response"
+            raise ValueError(f"all {len(rows)} decided runs {what}: there is nothing to tell apart")
     except ValueError as error:
         claims = judge_claims(None, rows, str(error)) if response == ERROR else ()
         return Analysis(table, found, None, f"undecided: {error}", claims=claims, notes=notes)

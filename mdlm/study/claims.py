@@ -55,6 +55,15 @@ CLAIMS = {
     "C4": f"a transformer is not better than an LSTM (margin: a factor of {MARGIN:g})",
 }
 
+RULES = {
+    "C1": "supported if the error grows significantly with the number of states or of features, and shrinks with none",
+    "C2": "supported if the error shrinks significantly as the stride grows, refuted if it grows",
+    "C3": "supported if the error is significantly smaller with each alone and with both, refuted if larger with both",
+    "C4": f"supported if an error smaller by a factor of {MARGIN:g} or more is excluded; refuted if that is not and "
+    "the error is significantly smaller",
+}
+"""In short; the whole of them is at the head of this file."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -102,7 +111,7 @@ def _stride(effects: Effects, rows: pd.DataFrame) -> tuple[str, str]:
     factor = effects.design.factor("stride")
     part = factor.parts.index("stride") if factor else 0
     sizes = np.array([float(choice[part]) for choice in factor.choices] if factor else [])
-    return _by_direction([slope(effects, "stride", sizes, "stride")], worse_supports=False)
+    return _by_direction([slope(effects, "stride", sizes, "frames")], worse_supports=False)
 
 
 def _lumping_and_recrossing(effects: Effects, rows: pd.DataFrame) -> tuple[str, str]:

@@ -48,7 +48,9 @@ class Halves:
 
 
 def slope(effects: Effects, name: str, sizes: FloatArray, what: str) -> Evidence | str:
-    """Change of the error per tenfold size, by least squares through the marginal means; or why there is none.
+    """Change of the error from the smallest to the largest size, or why there is none.
+
+    By least squares through the marginal means against the logarithm of the size.
 
     Args:
         effects: Of the error.
@@ -62,15 +64,18 @@ def slope(effects: Effects, name: str, sizes: FloatArray, what: str) -> Evidence
     unknown = f"the number of {what} is not known or the same at all levels of {name} that can be compared"
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         return unknown
-    x = np.log10(sizes)
+    x = np.log(sizes)
     for group in _alike(factor, name):
         x[group] -= x[group].mean()
-    if not (np.abs(x) > 1e-9).any():
+    compared = sizes[np.abs(x) > 1e-9]
+    if not len(compared):
         return unknown
-    row = effects.design.average({factor.name: dict(zip(factor.levels, (x / (x @ x)).tolist(), strict=True))})
+    weights = np.log(compared.max() / compared.min()) * x / (x @ x)
+    row = effects.design.average({factor.name: dict(zip(factor.levels, weights.tolist(), strict=True))})
     row[0] = 0.0  # the weights sum to zero: a difference, without the overall mean
     estimate = effects.combination(row)
-    return Evidence(f"tenfold {what} ({name}): {estimate.times('error')}", estimate)
+    least, most = (f"{size:.0f}" if size >= 100 else f"{size:.3g}" for size in (compared.min(), compared.max()))
+    return Evidence(f"from {least} to {most} {what} ({name}): {estimate.times('error')}", estimate)
 
 
 def halves(effects: Effects, name: str, is_after: IsAfter) -> Halves | str:

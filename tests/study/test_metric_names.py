@@ -70,9 +70,9 @@ def test_columns_are_read_by_the_names_in_that_place():
 def test_the_floor_of_a_real_run_is_a_factor_whose_logarithm_is_taken(finished, written):
     factor = written[metrics.T2_RATIO_FLOOR]
     assert factor >= 1
-    table = study_table([read_run(finished[0] / "run")])
-    response = make_response(table.rows)
-    assert "what molecular dynamics as long as the sample would be off by)" in response.rules[1]
+    rows = study_table([read_run(finished[0] / "run")]).rows.assign(status="finished")
+    response = make_response(rows)
+    assert f"a factor of {factor:.3g} (the most that molecular dynamics" in response.rules[1]
 
 
 def _texts(value):
