@@ -70,13 +70,16 @@ def run(words: Sequence[str]) -> None:
     store = _store(fields, runs)
     table = study_table(runs)
     from mdlm.study import analysis
+    from mdlm.study.folder import read_json
     from mdlm.study.report import headline, write_report
     from mdlm.study.response import ERROR, RATIO
+    from mdlm.study.study import DESIGN
 
     response = fields.get("response", ERROR)
     found = analysis.analyse(table, response, int(fields.get("seed", "0")))
     signed = analysis.analyse(table, RATIO) if response == ERROR else None
-    name = fields.get("experiment") or root.resolve().name
+    planned = read_json(root / DESIGN) or {}
+    name = fields.get("experiment") or planned.get("name") or root.resolve().name
     files = write_report(found, signed, out, name)
     print(", ".join(f"{number} {status}" for status, number in table.counts.items()))
     sentences = [*headline(found), *(claim.sentence for claim in found.claims)]

@@ -21,7 +21,8 @@ from mdlm.study.figures import draw_study
 CAPTIONS = {
     "effects": "Effect of each level against the first of its factor, averaged equally over all other factors.",
     "interactions": "Marginal means of pairs of factors, the clearest interactions first. Parallel lines: none.",
-    "grid": "Every combination of levels, mean over the seeds. Hatched: no decided run, or not part of the design.",
+    "grid": "Every combination of levels, mean over the seeds. Hatched: no decided run, or not part of the "
+    "design; rows and columns without any decided run are left out.",
     "cost": "Error against the seconds of training and sampling. Nothing beats the numbered cells in both.",
     "seeds": "Every decided run; none lies below the data-limited floor. Bars join one combination of levels.",
 }
