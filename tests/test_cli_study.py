@@ -1,6 +1,7 @@
 """`mdlm study` as it is called."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -21,13 +22,13 @@ def test_every_action_explains_itself(mdlm, tmp_path, action):
     assert f"Usage: mdlm study {action} " in mdlm("study", action, "--help", cwd=tmp_path).out
 
 
-TWO = ["model=markov", "seed=0,1", "study.name=two", "tracking=none"]
+TWO = ["model=markov", "seed=0,1", "stride=1,3", "study.name=two", "tracking=none"]  # the lag is 10 frames: no threes
 
 
-def test_a_study_from_plan_to_status(mdlm, tiny, tmp_path):
-    """Without a launcher of the experiment's own, the one of this machine."""
+def test_a_study_from_plan_to_analysis(mdlm, tiny, tmp_path):
+    """Without a launcher of the experiment's own, the one of this machine; half of the design cannot be run."""
     ended = mdlm("study", "plan", *tiny, *TWO, cwd=tmp_path)
-    assert "2 cells: 2 new" in ended.out, ended.err
+    assert "4 cells: 2 new, 2 skipped" in ended.out, ended.err
     ended = mdlm("study", "run", *tiny, *TWO, cwd=tmp_path)
     assert "two: 2 done" in ended.out, ended.err
     by_name = mdlm("study", "status", *tiny, *TWO, cwd=tmp_path).out
@@ -35,6 +36,13 @@ def test_a_study_from_plan_to_status(mdlm, tiny, tmp_path):
     assert "two: 2 done" in by_folder
     assert by_folder == by_name
     assert "two: 2 done" in mdlm("study", "status", "outputs/study/two", "--watch", cwd=tmp_path).out
+    ended = mdlm("study", "analyse", "outputs/study/two", cwd=tmp_path)
+    assert re.search(r"^[02] finished, [02] undecided, 0 failed, 0 missing, 2 skipped$", ended.out, re.MULTILINE), ended
+    assert "Not in MLflow, as the runs are not" in ended.out
+    page = (tmp_path / "outputs/study/two/study/report.html").read_text()
+    assert "<h1>two: what decides" in page
+    assert "kinetics.lag_time (10 reduced) must be a positive multiple of the frame time, 3 reduced" in page
+    assert mdlm("study", "status", "outputs/study/two", cwd=tmp_path).out == by_folder
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def draw_grid(figure: Figure, analysis: Analysis) -> None:
         table[place] = math.exp(np.mean(found))
     filled = [np.flatnonzero(np.isfinite(table).any(axis=axis)) for axis in (1, 0)]
     table = table[np.ix_(*filled)]
-    figure.set_size_inches(min(3.2 + 0.42 * table.shape[1], 12), min(1.9 + 0.26 * table.shape[0], 14))
+    figure.set_size_inches(min(3.2 + 0.42 * table.shape[1], 12), min(max(1.9 + 0.26 * table.shape[0], 3.6), 14))
     axes = figure.subplots()
     axes.set_facecolor("0.92")
     low, high = float(np.nanmin(table)), float(np.nanmax(table))

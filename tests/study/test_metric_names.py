@@ -3,11 +3,13 @@
 import ast
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mdlm.study import metrics
+from mdlm.study.analysis import analyse
 from mdlm.study.response import make_response
 from mdlm.study.runs import read_run
 from mdlm.study.tidy import study_table
@@ -73,6 +75,26 @@ def test_the_floor_of_a_real_run_is_a_factor_whose_logarithm_is_taken(finished, 
     rows = study_table([read_run(finished[0] / "run")]).rows.assign(status="finished")
     response = make_response(rows)
     assert f"a factor of {factor:.3g} (the most that molecular dynamics" in response.rules[1]
+
+
+def test_the_number_of_features_reaches_the_first_claim_from_a_real_runs_metrics(finished):
+    """Of runs that differ from it in nothing but features, seed and result."""
+    run = read_run(finished[0] / "run")
+    assert run.metrics[metrics.N_FEATURES] == 1  # the chain's one column
+    changed = [
+        replace(
+            run,
+            choices={**run.choices, "features": features},
+            leaves={**run.leaves, "seed": seed},
+            metrics=run.metrics | {metrics.N_FEATURES: number, metrics.T2_RATIO: 0.5 / number + 0.01 * seed},
+            status="finished",
+        )
+        for features, number in (("coordinates", 1.0), ("contacts", 30.0))
+        for seed in range(4)
+    ]
+    claim = analyse(study_table(changed)).claims[0]
+    assert "from 1 to 30 features (features): error × " in claim.numbers
+    assert claim.outcome == "supported"
 
 
 def _texts(value):
