@@ -59,8 +59,9 @@ def make_response(rows: pd.DataFrame, name: str = ERROR) -> Response:
     ratios' own intervals stands in for it. ``ratio`` is the same with its sign and without a floor. Any other name is a
     positive metric, of which the logarithm is taken (a ``..._log_error...`` as it is).
 
-    Runs whose verdict is undecided are left out of the main analysis, and so are decided ones without a finite number
-    (a sample that never crossed); both keep the bounds of their intervals.
+    Runs whose verdict is undecided are left out of the main analysis; they keep the bounds of their intervals. Decided
+    ones of which only a bound is known ("too fast by at least", and "too slow by more than", where the sample never
+    crossed) stand at that bound: the worst runs would be missing otherwise.
 
     Raises:
         ValueError: The table has no such metric.
@@ -86,6 +87,7 @@ def _of_ratio(rows: pd.DataFrame, name: str) -> Response:
     known = decided | np.asarray(rows["status"] == UNDECIDED)
     open_high = known & np.isfinite(low) & ~np.isfinite(high)
     high = np.where(open_high, np.inf, high)
+    ratio = np.where(decided & ~np.isfinite(ratio), low, ratio)
     if name == RATIO:
         values = np.where(decided, ratio, np.nan)
         rule = "response: ln(t2 of the sample / t2 of the training data) at equal lag, with its sign"
@@ -103,8 +105,15 @@ def _of_ratio(rows: pd.DataFrame, name: str) -> Response:
         "which the slowest timescale is off, 1 where it is right",
         f"an error below the data-limited floor, a factor of {np.exp(floor):.3g} ({source}), is set to the floor: "
         f"{int(floored.sum())} of {int(judged.sum())} decided runs",
+        *_bounds_alone(rows[judged]),
     )
     return Response(name, "error", values, raw, best, worst, floored, rules)
+
+
+def _bounds_alone(judged: pd.DataFrame) -> tuple[str, ...]:
+    """A note on the decided runs of which only a bound is known."""
+    number = sum("at least" in str(verdict) or "more than" in str(verdict) for verdict in judged.get("verdict", ()))
+    return (f"{number} decided runs are off by at least what they are analysed with",) if number else ()
 
 
 def _floor(judged: pd.DataFrame, low: FloatArray, high: FloatArray) -> tuple[float, str]:

@@ -64,11 +64,16 @@ def test_undecided_failed_and_missing_runs_are_not_analysed_but_undecided_ones_k
     assert np.isnan(response.low[2:]).all()
 
 
-def test_a_sample_that_never_crossed_has_a_lower_bound_and_no_upper_one():
-    response = make_response(rows_of(("finished", NAN, 5.0, NAN)))
-    assert not response.analysed[0]
-    assert response.low[0] == pytest.approx(math.log(5))
-    assert response.high[0] == math.inf
+def test_a_sample_that_never_crossed_stands_at_its_bound_and_the_reader_is_told():
+    """Left out, the worst runs would make their levels look good."""
+    rows = rows_of(("finished", NAN, 5.0, NAN), ("finished", 0.05, 0.04, 0.06), ("undecided", NAN, 2.0, NAN))
+    verdicts = ["too slow by more than 5x: the sample never crossed", "too fast by at least 20x", "undecided: 3 events"]
+    rows = rows.assign(t2_ratio_floor_factor=1.1, verdict=verdicts)
+    response = make_response(rows)
+    np.testing.assert_allclose(response.values, [math.log(5), math.log(20), NAN])
+    assert response.rules[-1] == "2 decided runs are off by at least what they are analysed with"
+    assert response.high[0] == response.high[2] == math.inf
+    np.testing.assert_allclose(make_response(rows, "ratio").values, [math.log(5), -math.log(20), NAN])
 
 
 def test_another_metric_is_taken_as_its_logarithm_or_as_it_is_if_it_is_one():
