@@ -104,6 +104,8 @@ def pareto_front(costs: FloatArray, errors: FloatArray) -> list[int]:
 
 def draw_seeds(figure: Figure, analysis: Analysis) -> None:
     """Every run of every cell, the cells ordered by their mean: how far apart seeds are."""
+    from matplotlib.ticker import MaxNLocator
+
     values = analysis.response.values
     cells = sorted(_cells(analysis, values, np.isfinite(values)).values(), key=lambda found: float(np.mean(found)))
     figure.set_size_inches(7.2, 3.2)
@@ -117,7 +119,7 @@ def draw_seeds(figure: Figure, analysis: Analysis) -> None:
     axes.plot(
         np.arange(1, len(cells) + 1), means, "_", color=MODEL, markersize=size, zorder=3, label="mean of its cell"
     )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     spread = seed_deviation(cells)
     text = (
         "no cell has two decided runs" if math.isnan(spread) else f"seeds scatter by a factor of {math.exp(spread):.3g}"
