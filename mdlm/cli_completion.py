@@ -9,11 +9,11 @@ from pathlib import Path
 from mdlm import cli_export, cli_sample
 from mdlm.cache import STAGES
 from mdlm.cli_advise import FIELDS as ADVISE_FIELDS
+from mdlm.cli_analyse import FIELDS as ANALYSE_FIELDS
 from mdlm.cli_design import USAGE
 from mdlm.cli_evaluate import FIELDS as EVALUATE_FIELDS
 from mdlm.cli_help import group_defaults, options, plain_fields
 from mdlm.cli_study import ACTIONS
-from mdlm.cli_study import FIELDS as STUDY_FIELDS
 from mdlm.cli_sync import FIELDS as SYNC_FIELDS
 from mdlm.data import SOURCES
 
@@ -108,7 +108,7 @@ def _study(words: Sequence[str], conf: Path) -> list[str]:
     if words[0] in USAGE:
         extra = {"submit": ["script="], "status": ["--watch"]}.get(words[0], [])
         return [*_overrides(words[-1], conf), *extra]
-    names = {"analyse": STUDY_FIELDS, "sync": SYNC_FIELDS}.get(words[0], ())
+    names = {"analyse": ANALYSE_FIELDS, "sync": SYNC_FIELDS}.get(words[0], ())
     return [f"{name}=" for name in names]
 
 

@@ -9,13 +9,13 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from mdlm.kinetics.seeds import AcrossSeeds, across_seeds
+from mdlm.study.metrics import T2_DATA, T2_RATIO, T2_SAMPLED
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mdlm.study.tidy import StudyTable
 
-RATIO = "t2_ratio_to_data"
 OF_RUNS = 0.9  # confidence of the runs' own intervals
 CONFIDENCE = 0.95
 
@@ -40,16 +40,16 @@ def combinations(table: StudyTable) -> list[Combination]:
     `mdlm.kinetics.seeds.across_seeds`. Seeds of the data, where they vary too, are seeds like the others.
     """
     rows = table.rows
-    if RATIO not in rows.columns or not table.replicates:
+    if T2_RATIO not in rows.columns or not table.replicates:
         return []
-    rows = rows[rows[RATIO].map(lambda ratio: isinstance(ratio, int | float) and ratio > 0 and math.isfinite(ratio))]
+    rows = rows[rows[T2_RATIO].map(lambda ratio: isinstance(ratio, int | float) and ratio > 0 and math.isfinite(ratio))]
     groups = rows.groupby(list(table.factors), sort=False) if table.factors else [((), rows)]
     found = []
     for at, group in groups:
         if len(group) < 2:
             continue
-        own, shared = _log_errors(group, "t2_sampled"), _log_errors(group, "t2_data")
-        combined = across_seeds([math.log(ratio) for ratio in group[RATIO]], own, max(shared), CONFIDENCE)
+        own, shared = _log_errors(group, T2_SAMPLED), _log_errors(group, T2_DATA)
+        combined = across_seeds([math.log(ratio) for ratio in group[T2_RATIO]], own, max(shared), CONFIDENCE)
         found.append(Combination(dict(zip(table.factors, map(str, at), strict=True)), combined))
     return found
 

@@ -12,7 +12,7 @@ from mdlm.study.design import make_design
 from mdlm.study.effects import Effects, estimate_effects
 from mdlm.study.mixed import MixedEffects, mixed_effects
 from mdlm.study.ranking import Ranked, rank_factors
-from mdlm.study.response import ERROR, RATIO, Response, make_response
+from mdlm.study.response import ERROR, Response, make_response
 from mdlm.study.sensitivity import Sensitivity, sensitivities
 from mdlm.study.tidy import StudyTable
 
@@ -30,7 +30,7 @@ class Analysis:
         mixed: With a random intercept for each kind of block.
         checks: Assumptions.
         sensitivity: One for each of ``effects.contrasts``.
-        claims: C1 to C4; empty for ``ratio``, which is no error.
+        claims: C1 to C4; empty for any response but ``error``, which they speak of.
         notes: What a reader must know.
     """
 
@@ -64,9 +64,10 @@ def analyse(table: StudyTable, response: str = ERROR, seed: int = 0) -> Analysis
     try:
         design = make_design(rows, table.factors)
         if np.ptp(values) == 0:
-            raise ValueError(f"all {len(rows)} decided runs have the same response: there is nothing to tell apart")
+            what = "lie at the data-limited floor" if found.floored.any() else "have the same response"
+            raise ValueError(f"all {len(rows)} decided runs {what}: there is nothing to tell apart")
     except ValueError as error:
-        claims = judge_claims(None, rows, str(error)) if response != RATIO else ()
+        claims = judge_claims(None, rows, str(error)) if response == ERROR else ()
         return Analysis(table, found, None, f"undecided: {error}", claims=claims, notes=notes)
     effects = estimate_effects(design, values)
     return Analysis(
@@ -78,7 +79,7 @@ def analyse(table: StudyTable, response: str = ERROR, seed: int = 0) -> Analysis
         mixed=tuple(_mixed(effects, values, table, found)),
         checks=check_assumptions(effects),
         sensitivity=tuple(sensitivities(effects, table.rows, table.factors, found)),
-        claims=judge_claims(effects, rows) if response != RATIO else (),
+        claims=judge_claims(effects, rows) if response == ERROR else (),
         notes=(*notes, *design.notes),
     )
 

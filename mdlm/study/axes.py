@@ -28,5 +28,5 @@ def factor_axis(axis: Any) -> None:  # noqa: ANN401
     else:
         few, some = (1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 6, 8)
         axis.set_major_locator(LogLocator(subs=(1,) if decades > 3 else few if decades > 1 else some))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}" if value < 1000 else f"{value:.0f}"))
     axis.set_minor_formatter(NullFormatter())

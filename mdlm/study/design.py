@@ -79,8 +79,8 @@ class Design:
         return row
 
     def factor(self, name: str) -> Factor | None:
-        """The factor of this name, if its effect is estimated."""
-        return next((factor for factor in self.factors if factor.name == name), None)
+        """The factor that a column of the table is, or is a part of, if its effect is estimated."""
+        return next((factor for factor in self.factors if name in factor.parts), None)
 
 
 def make_design(rows: pd.DataFrame, names: Sequence[str], interactions: bool = True) -> Design:

@@ -16,6 +16,8 @@ from mdlm.trajectory import FloatArray
 
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
+ROUNDING = 1e-9
+"""Differences of logarithms below this are rounding: runs at the floor are equal, and without scatter that counts."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def estimated(fit: Fit, weights: FloatArray) -> list[Estimated]:
     """Estimate, interval and two-sided p-value of each row of ``weights`` for a fit of one response."""
     from scipy import stats
 
-    values, errors = fit.combination(weights)
+    values, errors = (np.where(np.abs(found) < ROUNDING, 0.0, found) for found in fit.combination(weights))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, fit.df) * errors
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.where(errors > 0, 2 * stats.t.sf(np.abs(values / errors), fit.df), np.where(values == 0, 1.0, 0.0))
@@ -196,7 +198,8 @@ def _test(term: Term, design: Design, fit: Fit, total: float) -> TermTest:
 
     beta = fit.coefficients[term.columns]
     robust = fit.covariance[term.columns, term.columns]
-    wald = float(beta @ np.linalg.pinv(robust, hermitian=True) @ beta) / term.df
+    inverse = np.linalg.pinv(robust, rcond=ROUNDING, hermitian=True)  # without directions in which nothing scatters
+    wald = float(beta @ inverse @ beta) / term.df
     squares = float(beta @ np.linalg.solve(fit.normal_inverse[term.columns, term.columns], beta))
     mean_error = float(fit.scale)
     residual = mean_error * fit.df

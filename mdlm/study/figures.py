@@ -26,7 +26,7 @@ MOST_BARS = 40
 
 
 def draw_study(analysis: Analysis, directory: Path) -> dict[str, Path]:
-    """Draw what the analysis allows.
+    """Draw what the analysis allows, and nothing else: figures of an earlier analysis are removed.
 
     Returns:
         The SVG file of each figure, by its name; a PNG lies beside it.
@@ -42,6 +42,9 @@ def draw_study(analysis: Analysis, directory: Path) -> dict[str, Path]:
     if np.isfinite(analysis.response.values).any():
         drawings |= {"grid": draw_grid, "cost": draw_pareto, "seeds": draw_seeds}
     written = {}
+    for path in directory.glob("*.[ps][nv]g"):
+        if path.stem not in drawings:
+            path.unlink()
     # Text stays text, and names of parts do not change from one drawing to the next.
     with mpl.rc_context({**STYLE, "svg.fonttype": "none", "svg.hashsalt": "mdlm"}):
         for name, draw in drawings.items():

@@ -10,20 +10,23 @@ import numpy as np
 from mdlm.report.style import DATA, MODEL
 from mdlm.study.axes import amount, factor_axis
 from mdlm.study.levels import Factor, factor
-from mdlm.trajectory import FloatArray
+from mdlm.study.metrics import COSTS
+from mdlm.trajectory import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mdlm.study.analysis import Analysis
 
-COST = ("train_seconds", "sample_seconds")
 NAMED_UP_TO = 40
 Cells = dict[tuple[str, ...], list[float]]
 
 
 def draw_grid(figure: Figure, analysis: Analysis) -> None:
-    """Mean over the seeds of every combination of levels; hatched where there is no decided run."""
+    """Mean over the seeds of every combination of levels, hatched where there is no decided run.
+
+    Rows and columns without any are left out.
+    """
     import matplotlib as mpl
     from matplotlib.colors import LogNorm, Normalize
 
@@ -37,7 +40,9 @@ def draw_grid(figure: Figure, analysis: Analysis) -> None:
             cells.setdefault((_place(down, row), _place(across, row)), []).append(float(value))
     for place, found in cells.items():
         table[place] = math.exp(np.mean(found))
-    figure.set_size_inches(min(3.2 + 0.42 * table.shape[1], 12), min(1.9 + 0.26 * table.shape[0], 14))
+    filled = [np.flatnonzero(np.isfinite(table).any(axis=axis)) for axis in (1, 0)]
+    table = table[np.ix_(*filled)]
+    figure.set_size_inches(min(3.2 + 0.42 * table.shape[1], 12), min(max(1.9 + 0.26 * table.shape[0], 3.6), 14))
     axes = figure.subplots()
     axes.set_facecolor("0.92")
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
@@ -45,8 +50,8 @@ def draw_grid(figure: Figure, analysis: Analysis) -> None:
     axes.patch.set(hatch="////", edgecolor="0.7")
     colours = mpl.colormaps["cividis_r"]  # one lightness scale for every kind of colour vision
     image = axes.imshow(np.ma.masked_invalid(table), norm=norm, cmap=colours, aspect="auto", interpolation="nearest")
-    _name_cells(axes.xaxis, across, rotation=90)
-    _name_cells(axes.yaxis, down)
+    _name_cells(axes.xaxis, across, filled[1], rotation=90)
+    _name_cells(axes.yaxis, down, filled[0])
     axes.set_xlabel(" | ".join(f.name for f in across))
     axes.set_ylabel(" | ".join(f.name for f in down))
     bar = figure.colorbar(image, ax=axes, format=lambda value, _: f"{value:.3g}")
@@ -59,12 +64,12 @@ def draw_pareto(figure: Figure, analysis: Analysis) -> None:
     """Error against cost; the line joins the cells that no other beats in both."""
     axes = figure.subplots()
     rows, values = analysis.table.rows, analysis.response.values
-    known = [name for name in COST if name in rows.columns]
+    known = [name for name in COSTS if name in rows.columns]
     cost = np.asarray(rows[known].sum(axis=1, min_count=1), dtype=float) if known else np.full(len(rows), np.nan)
     shown = np.isfinite(values) & (cost > 0)
     if not shown.any():
         axes.set_axis_off()
-        axes.text(0.5, 0.5, f"no run has {' and '.join(COST)}", ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, f"no run has {' and '.join(COSTS)}", ha="center", transform=axes.transAxes)
         return
     costs, errors, labels = _cell_means(analysis, cost, shown)
     front = pareto_front(costs, errors)
@@ -99,16 +104,22 @@ def pareto_front(costs: FloatArray, errors: FloatArray) -> list[int]:
 
 def draw_seeds(figure: Figure, analysis: Analysis) -> None:
     """Every run of every cell, the cells ordered by their mean: how far apart seeds are."""
+    from matplotlib.ticker import MaxNLocator
+
     values = analysis.response.values
     cells = sorted(_cells(analysis, values, np.isfinite(values)).values(), key=lambda found: float(np.mean(found)))
     figure.set_size_inches(7.2, 3.2)
     axes = figure.subplots()
-    for place, found in enumerate(cells):
+    for place, found in enumerate(cells, start=1):
         axes.plot([place, place], np.exp([min(found), max(found)]), color="0.8", linewidth=1, zorder=1)
-    places = np.repeat(np.arange(len(cells)), [len(found) for found in cells])
+    places = np.repeat(np.arange(1, len(cells) + 1), [len(found) for found in cells])
     axes.scatter(places, np.exp(np.concatenate(cells)), s=7, color=DATA, linewidths=0, zorder=2, label="one run")
     means = [math.exp(np.mean(found)) for found in cells]
-    axes.plot(means, "_", color=MODEL, markersize=max(2.0, 160 / len(cells)), zorder=3, label="mean of its cell")
+    size = min(max(2.0, 160 / len(cells)), 12.0)
+    axes.plot(
+        np.arange(1, len(cells) + 1), means, "_", color=MODEL, markersize=size, zorder=3, label="mean of its cell"
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     spread = seed_deviation(cells)
     text = (
         "no cell has two decided runs" if math.isnan(spread) else f"seeds scatter by a factor of {math.exp(spread):.3g}"
@@ -143,12 +154,12 @@ def _place(factors: list[Factor], row: int) -> int:
     return place
 
 
-def _name_cells(axis: Any, factors: list[Factor], rotation: float = 0) -> None:  # noqa: ANN401
+def _name_cells(axis: Any, factors: list[Factor], kept: IntArray, rotation: float = 0) -> None:  # noqa: ANN401
     names = [""]
     for one in factors:
         names = [f"{name} | {level}" if name else level for name in names for level in one.levels]
-    if len(names) <= NAMED_UP_TO:
-        axis.set_ticks(range(len(names)), names, fontsize=6.5, rotation=rotation)
+    if len(kept) <= NAMED_UP_TO:
+        axis.set_ticks(range(len(kept)), [names[place] for place in kept], fontsize=6.5, rotation=rotation)
     else:
         axis.set_ticks([])
 

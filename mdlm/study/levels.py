@@ -25,12 +25,16 @@ class Factor:
         name: Column of the table.
         levels: In order: numbers ascending, else the baseline and then the alphabet. The first is compared with.
         index: Level of every row, shape ``(n_rows,)``.
+        parts: Columns of the table it is made of: its own, or several whose effects cannot be told apart.
+        choices: Of each level the level of every part.
         aliases: Other factors that vary together with this one, so that its effect may be theirs.
     """
 
     name: str
     levels: tuple[str, ...]
     index: IntArray
+    parts: tuple[str, ...]
+    choices: tuple[tuple[str, ...], ...]
     aliases: tuple[str, ...] = ()
 
     @property
@@ -66,7 +70,23 @@ def factor(rows: pd.DataFrame, name: str) -> Factor:
     if numbers is not None:
         found = [found[i] for i in np.argsort(numbers)]
     place = {level: number for number, level in enumerate(found)}
-    return Factor(name, tuple(found), np.array([place[label] for label in labels], dtype=np.intp))
+    index = np.array([place[label] for label in labels], dtype=np.intp)
+    return Factor(name, tuple(found), index, (name,), tuple((level,) for level in found))
+
+
+def joined(first: Factor, second: Factor) -> Factor:
+    """Two factors as one, whose levels are the combinations that were run."""
+    pairs = list(zip(first.index.tolist(), second.index.tolist(), strict=True))
+    place = {pair: number for number, pair in enumerate(sorted(set(pairs)))}
+    choices = tuple(first.choices[a] + second.choices[b] for a, b in place)
+    return Factor(
+        name=f"{first.name}/{second.name}",
+        levels=tuple("/".join(choice) for choice in choices),
+        index=np.array([place[pair] for pair in pairs], dtype=np.intp),
+        parts=first.parts + second.parts,
+        choices=choices,
+        aliases=first.aliases + second.aliases,
+    )
 
 
 def level_label(value: object) -> str:
@@ -85,7 +105,8 @@ def separable(rows: pd.DataFrame, names: tuple[str, ...]) -> tuple[list[Factor],
     """Factors whose effects can be told apart, and in words what became of the others.
 
     A factor of one level has no effect to estimate. One that another determines, or that a combination of others
-    determines additively, is confounded: it becomes an alias of those and is not estimated.
+    determines additively, is confounded: it becomes an alias of those and is not estimated. Factors of which only a
+    part is confounded (features and partitions of which few go together) are joined into one.
     """
     kept: list[Factor] = []
     notes: list[str] = []
@@ -100,8 +121,35 @@ def separable(rows: pd.DataFrame, names: tuple[str, ...]) -> tuple[list[Factor],
             notes.append(f"{new.name} is confounded with {what}: its effect cannot be told from that of {what}")
             kept = [replace(f, aliases=(*f.aliases, new.name)) if f.name in others else f for f in kept]
         else:
-            kept.append(new)
-    return sorted(kept, key=lambda one: names.index(one.name)), notes
+            kept = _with(new, kept, names)
+    for one in kept:
+        if len(one.parts) > 1:
+            of = math.prod(len(f.levels) for f in found if f.name in one.parts)
+            notes.append(
+                f"{one.name} is one factor: of the {of} combinations of {' and '.join(one.parts)} only "
+                f"{len(one.levels)} have a decided run, too few to tell their effects apart"
+            )
+    return sorted(kept, key=lambda one: names.index(one.parts[0])), notes
+
+
+def _with(new: Factor, kept: list[Factor], names: tuple[str, ...]) -> list[Factor]:
+    """The factors kept so far and a new one, joined with those that it shares a part of its columns with."""
+    while partner := _partner(new, kept):
+        kept = [one for one in kept if one is not partner]
+        new = joined(*sorted((partner, new), key=lambda one: names.index(one.parts[0])))
+    return [*kept, new]
+
+
+def _partner(new: Factor, kept: list[Factor]) -> Factor | None:
+    """The factor whose columns share most with the new one's, None where all can be told apart."""
+    blocks = [np.ones((len(new.index), 1)), *(one.columns for one in kept), new.columns]
+    both = np.hstack(blocks)
+    sizes, directions = np.linalg.eigh(both.T @ both)
+    shared = np.abs(directions[:, sizes < 1e-10 * sizes[-1]]).sum(axis=1)  # what adds up to zero in every run
+    weights, start = [], 1
+    for one in kept:
+        weights.append(shared[start : (start := start + len(one.levels) - 1)].sum())
+    return kept[int(np.argmax(weights))] if kept and max(weights) > 1e-8 else None
 
 
 def _confounded_with(found: Factor, kept: list[Factor]) -> list[str]:

@@ -11,6 +11,8 @@ import numpy as np
 from mdlm.study.effects import Effects, Estimated
 from mdlm.trajectory import FloatArray
 
+NO_SHARE = 0.005  # of the residual variance, shown as 0 %; at the boundary the fit complains of itself
+
 
 @dataclass(frozen=True)
 class MixedEffects:
@@ -63,7 +65,7 @@ def mixed_effects(effects: Effects, response: FloatArray, block: str, blocks: Fl
         found.append(Estimated(value, value - width * error, value + width * error, p))
     share = between / (between + float(fitted.scale))
     complaint = "" if fitted.converged else "the fit did not converge"
-    if not complaint and share < 1e-4:
+    if not complaint and share < NO_SHARE:
         complaint = "no variance between blocks was found"
     elif not complaint and caught:
         complaint = str(caught[0].message).split(";")[0]

@@ -4,58 +4,69 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from mdlm import __version__
 from mdlm.report.run_folder import write_atomically
 from mdlm.study.across_seeds import combinations
 from mdlm.study.analysis import Analysis
+from mdlm.study.claims import CLAIMS, RULES
 from mdlm.study.figures import draw_study
 
 CAPTIONS = {
     "effects": "Effect of each level against the first of its factor, averaged equally over all other factors.",
     "interactions": "Marginal means of pairs of factors, the clearest interactions first. Parallel lines: none.",
-    "grid": "Every combination of levels, mean over the seeds. Hatched: no decided run.",
+    "grid": "Every combination of levels, mean over the seeds. Hatched: no decided run, or not part of the "
+    "design; rows and columns without any decided run are left out.",
     "cost": "Error against the seconds of training and sampling. Nothing beats the numbered cells in both.",
-    "seeds": "Every decided run. Bars join the runs of one combination of levels.",
+    "seeds": "Every decided run; none lies below the data-limited floor. Bars join one combination of levels.",
 }
 
 
-def write_report(analysis: Analysis, signed: Analysis | None, directory: Path) -> list[Path]:
+def write_report(analysis: Analysis, signed: Analysis | None, directory: Path, name: str) -> list[Path]:
     """Write table, figures, numbers and the page.
 
     Args:
         analysis: What the page is about.
         signed: The same of the signed ratio, for which way t2 goes; None leaves that out.
         directory: Filled with ``report.html``, ``effects.json``, ``runs.parquet``, ``runs.csv`` and ``figures/``.
+        name: Of the study.
 
     Returns:
-        The files, the page first.
+        The files, the page first, and the directory of the figures where there are any.
     """
     from jinja2 import Environment, StrictUndefined
 
     drawn = draw_study(analysis, directory / "figures")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": _number, "p": _p, "percent": _percent, "factor": _factor}
+    environment.filters |= {"number": _number, "p": _p, "percent": _percent, "factor": _factor, "times": _times}
     template = environment.from_string((files("mdlm.study") / "report.html.j2").read_text(encoding="utf-8"))
     text = template.render(
         a=analysis,
         signed=signed,
+        name=name,
+        version=__version__,
+        claims=CLAIMS,
+        rules=RULES,
         quantity=analysis.response.quantity,
         headline=headline(analysis),
         figures={name: _inline(path, name) for name, path in drawn.items()},
         captions=CAPTIONS,
-        excluded=_excluded(analysis),
+        excluded=(excluded := _excluded(analysis)),
+        reasons=Counter((row["status"], row["reason"]) for row in excluded).most_common(),
         combinations=combinations(analysis.table),
         exp=math.exp,
     )
     page, numbers = directory / "report.html", directory / "effects.json"
     write_atomically(page, lambda path: path.write_text(text, encoding="utf-8"))
     write_atomically(numbers, lambda path: path.write_text(json.dumps(as_numbers(analysis), indent=2) + "\n"))
-    return [page, numbers, *analysis.table.write(directory), directory / "figures"]
+    figures = directory / "figures"
+    return [page, numbers, *analysis.table.write(directory), *([figures] if drawn else [])]
 
 
 def headline(analysis: Analysis) -> list[str]:
@@ -121,7 +132,7 @@ def _excluded(analysis: Analysis) -> list[dict[str, Any]]:
         reason = record.get("reason") or record.get("verdict") or "no finite number"
         levels = " ".join(f"{name}={record[name]}" for name in names)
         found.append({"levels": levels, "status": record["status"], "reason": reason})
-    return found
+    return sorted(found, key=lambda row: (row["status"], row["reason"]))
 
 
 def _inline(path: Path, name: str) -> str:
@@ -149,3 +160,8 @@ def _percent(value: float) -> str:
 
 def _factor(logarithm: float) -> str:
     return _number(math.inf if logarithm > 700 else math.exp(logarithm))
+
+
+def _times(logarithm: float) -> str:
+    """What something is multiplied or divided by."""
+    return f"/ {_factor(-logarithm)}" if logarithm < 0 else f"× {_factor(logarithm)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mdlm.study.metrics import T2_RATIO, T2_RATIO_FLOOR
 from mdlm.study.runs import FINISHED, UNDECIDED
 from mdlm.trajectory import FloatArray
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ERROR, RATIO = "error", "ratio"
-RATIO_METRIC = "t2_ratio_to_data"
-FLOOR_PREFIX = "t2_floor"
 
 
 @dataclass(frozen=True)
@@ -53,18 +52,21 @@ def make_response(rows: pd.DataFrame, name: str = ERROR) -> Response:
     r"""The response of every row of the table.
 
     ``error`` is :math:`|\ln(t_2^\mathrm{sampled} / t_2^\mathrm{data})|` at equal lag: its exponential is the factor by
-    which the slowest timescale is off. An error below the run's data-limited floor says nothing about the model and
-    is set to the floor: the metric ``t2_floor_log...`` where there is one, else half the width of the ratio's interval
-    on the logarithmic scale. ``ratio`` is the same with its sign and without a floor. Any other name is a positive
-    metric, of which the logarithm is taken (a ``..._log_error...`` as it is).
+    which the slowest timescale is off. An error below the data-limited floor says nothing about the model and is set
+    to the floor: the logarithm of ``t2_ratio_floor_factor``, by which molecular dynamics as long as the sample would be
+    off. The largest of the decided runs holds for all of them. (With a floor of its own for every run, levels that
+    leave a sample short would look bad for that alone.) Where no run knows that factor, the largest half width of the
+    ratios' own intervals stands in for it. ``ratio`` is the same with its sign and without a floor. Any other name is a
+    positive metric, of which the logarithm is taken (a ``..._log_error...`` as it is).
 
-    Runs whose verdict is undecided are left out of the main analysis, and so are decided ones without a finite number
-    (a sample that never crossed); both keep the bounds of their intervals.
+    Runs whose verdict is undecided are left out of the main analysis; they keep the bounds of their intervals. Decided
+    ones of which only a bound is known ("too fast by at least", and "too slow by more than", where the sample never
+    crossed) stand at that bound: the worst runs would be missing otherwise.
 
     Raises:
         ValueError: The table has no such metric.
     """
-    needed = RATIO_METRIC if name in (ERROR, RATIO) else name
+    needed = T2_RATIO if name in (ERROR, RATIO) else name
     if needed not in rows.columns:
         known = [ERROR, RATIO, *(str(c) for c in rows.columns if c.startswith(("t2_", "mfpt_", "population_", "nll_")))]
         raise ValueError(f"response ({name}) needs the metric {needed}, which no run has; known are {', '.join(known)}")
@@ -80,41 +82,47 @@ def make_response(rows: pd.DataFrame, name: str = ERROR) -> Response:
 
 
 def _of_ratio(rows: pd.DataFrame, name: str) -> Response:
-    ratio, low, high = (_logarithm(rows, RATIO_METRIC + end) for end in ("", "_low", "_high"))
+    ratio, low, high = (_logarithm(rows, T2_RATIO + end) for end in ("", "_low", "_high"))
     decided = np.asarray(rows["status"] == FINISHED)
     known = decided | np.asarray(rows["status"] == UNDECIDED)
     open_high = known & np.isfinite(low) & ~np.isfinite(high)
     high = np.where(open_high, np.inf, high)
+    ratio = np.where(decided & ~np.isfinite(ratio), low, ratio)
     if name == RATIO:
         values = np.where(decided, ratio, np.nan)
         rule = "response: ln(t2 of the sample / t2 of the training data) at equal lag, with its sign"
         return Response(name, "t2", values, ratio, low, high, np.zeros(len(rows), dtype=bool), (rule,))
     raw = np.abs(ratio)
-    floor, source = _floor(rows, low, high)
-    values = np.fmax(raw, np.where(np.isfinite(raw), floor, np.nan))
-    floored = decided & np.isfinite(raw) & (raw < floor)
+    judged = decided & np.isfinite(raw)
+    floor, source = _floor(rows[judged], low[judged], high[judged])
+    values = np.where(decided, np.maximum(raw, floor), np.nan)
+    floored = judged & (raw < floor)
     covers_one = (low <= 0) & (high >= 0)
-    best = np.where(covers_one, 0.0, np.minimum(np.abs(low), np.abs(high)))
-    worst = np.maximum(np.abs(low), np.abs(high))
+    best = np.maximum(np.where(covers_one, 0.0, np.minimum(np.abs(low), np.abs(high))), floor)
+    worst = np.maximum(np.maximum(np.abs(low), np.abs(high)), floor)
     rules = (
         "response: |ln(t2 of the sample / t2 of the training data)| at equal lag; its exponential is the factor by "
         "which the slowest timescale is off, 1 where it is right",
-        f"an error below the data-limited floor is set to the floor ({source}): {int(floored.sum())} of "
-        f"{int((decided & np.isfinite(raw)).sum())} decided runs",
+        f"an error below the data-limited floor, a factor of {np.exp(floor):.3g} ({source}), is set to the floor: "
+        f"{int(floored.sum())} of {int(judged.sum())} decided runs",
+        *_bounds_alone(rows[judged]),
     )
-    return Response(name, "error", np.where(decided, values, np.nan), raw, best, worst, floored, rules)
+    return Response(name, "error", values, raw, best, worst, floored, rules)
 
 
-def _floor(rows: pd.DataFrame, low: FloatArray, high: FloatArray) -> tuple[FloatArray, str]:
-    """The data-limited floor of the logarithmic error, 0 where it is unknown, and where it comes from."""
-    with np.errstate(invalid="ignore"):
-        half_width = (high - low) / 2
-    half_width = np.where(np.isfinite(half_width), half_width, 0.0)
-    metric = next((str(c) for c in rows.columns if str(c).startswith(FLOOR_PREFIX) and "log" in str(c)), None)
-    if metric is None:
-        return half_width, "half the width of the ratio's interval"
-    floor = _column(rows, metric)
-    return np.where(np.isfinite(floor), floor, half_width), metric
+def _bounds_alone(judged: pd.DataFrame) -> tuple[str, ...]:
+    """A note on the decided runs of which only a bound is known."""
+    number = sum("at least" in str(verdict) or "more than" in str(verdict) for verdict in judged.get("verdict", ()))
+    return (f"{number} decided runs are off by at least what they are analysed with",) if number else ()
+
+
+def _floor(judged: pd.DataFrame, low: FloatArray, high: FloatArray) -> tuple[float, str]:
+    """The data-limited floor of the logarithmic error of all judged runs, and where it comes from."""
+    stated = _logarithm(judged, T2_RATIO_FLOOR)
+    if np.isfinite(stated).any():
+        return float(np.nanmax(stated)), "the most that molecular dynamics as long as a sample would be off by"
+    half_widths = (high - low)[np.isfinite(low) & np.isfinite(high)] / 2
+    return float(max(half_widths, default=0.0)), "half the width of the widest interval of a ratio"
 
 
 def _column(rows: pd.DataFrame, name: str) -> FloatArray:

@@ -15,6 +15,9 @@ from mdlm.study.settings import StudySettings
 DESIGN = "study.json"
 """In the study's folder: its cells, in order, so that they can be looked at without composing them again."""
 
+SKIPPED_CELLS = "skipped.json"
+"""Beside it: what was chosen in the cells that cannot be run, which have no folders of their own, and why not."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -74,7 +77,13 @@ class Study:
         return [cell for cell in self.valid if states[cell.identity].name not in skipped]
 
     def write_design(self) -> None:
-        """Leave the list of cells in the study's folder."""
+        """Leave the list of cells in the study's folder, and what was chosen in those that cannot be run."""
+        skipped = [
+            {"overrides": cell.overrides, "choices": cell.choices, "config": cell.config, "problem": cell.problem}
+            for cell in self.cells
+            if cell.problem is not None
+        ]
+        write_json(self.directory / SKIPPED_CELLS, {"cells": skipped})
         listed = [
             {"identity": cell.identity, "overrides": cell.overrides, "levels": cell.levels, "problem": cell.problem}
             for cell in self.cells

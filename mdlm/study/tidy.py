@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mdlm.report.run_folder import write_atomically
 from mdlm.study.factors import varying_factors
-from mdlm.study.runs import FAILED, FINISHED, MISSING, UNDECIDED, Run
+from mdlm.study.runs import FAILED, FINISHED, MISSING, SKIPPED, UNDECIDED, Run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+STATUSES = (FINISHED, UNDECIDED, FAILED, MISSING, SKIPPED)
 
 SEEDS = ("seed", "system.seed")
 """Replicates: of the model, and of the data."""
@@ -29,8 +31,9 @@ class StudyTable:
 
     Attributes:
         rows: One row per run: ``run`` (its folder), ``status``, ``reason``, ``verdict``, a column for each factor and
-            replicate, and one for each metric (NaN where a run has none). A combination of levels that was never
-            run has a row of its own with status ``missing``.
+            replicate, and one for each metric (NaN where a run has none). What was planned and is not done, or cannot
+            be run, has rows of its own with status ``missing`` or ``skipped``; so has, where no design says what was
+            planned, every other combination of the levels.
         factors: Columns that vary and are no seed.
         replicates: The seeds that vary.
         notes: What a reader must know: runs left out, combinations not listed.
@@ -45,15 +48,14 @@ class StudyTable:
         for name in (*self.factors, *self.replicates, "status"):
             if name not in self.rows.columns:
                 raise ValueError(f"rows ({', '.join(map(str, self.rows.columns))}) lack the column {name}")
-        statuses = {FINISHED, UNDECIDED, FAILED, MISSING}
-        unknown = set(self.rows["status"]) - statuses
+        unknown = set(self.rows["status"]) - set(STATUSES)
         if unknown:
-            raise ValueError(f"status ({', '.join(sorted(unknown))}) must be one of {', '.join(sorted(statuses))}")
+            raise ValueError(f"status ({', '.join(sorted(unknown))}) must be one of {', '.join(STATUSES)}")
 
     @property
     def counts(self) -> dict[str, int]:
         """How many rows have each status."""
-        return {name: int((self.rows["status"] == name).sum()) for name in (FINISHED, UNDECIDED, FAILED, MISSING)}
+        return {name: int((self.rows["status"] == name).sum()) for name in STATUSES}
 
     def write(self, directory: Path) -> list[Path]:
         """Write ``runs.parquet`` and ``runs.csv``, each whole or not at all."""
@@ -75,11 +77,13 @@ def study_table(runs: Sequence[Run]) -> StudyTable:
     records: list[dict[str, Any]] = []
     for index in kept:
         run = runs[index]
-        record: dict[str, Any] = {"run": str(run.directory), "status": run.status, "reason": run.reason}
+        folder = "" if run.status == SKIPPED else str(run.directory)
+        record: dict[str, Any] = {"run": folder, "status": run.status, "reason": run.reason}
         record["verdict"] = run.texts.get("verdict", "")
         record |= {name: values[index] for name, values in columns.items()}
         records.append(record | {name: value for name, value in run.metrics.items() if name not in columns})
-    missing, notes = _missing({name: [values[index] for index in kept] for name, values in columns.items()})
+    levels = {name: [values[index] for index in kept] for name, values in columns.items()}
+    missing, notes = _outside_the_design(levels) if all(run.planned for run in runs) else _missing(levels)
     if repeated:
         notes.append(f"{repeated} older or unfinished repetitions of the same levels are left out")
     rows = pd.DataFrame(records + missing)
@@ -91,7 +95,7 @@ def study_table(runs: Sequence[Run]) -> StudyTable:
 
 def _newest(levels: Sequence[tuple[str, ...]], runs: Sequence[Run]) -> tuple[list[int], int]:
     """Index of the run that counts for each combination of levels, and how many others there are."""
-    rank = {UNDECIDED: 1, FINISHED: 1, FAILED: 0}
+    rank = {UNDECIDED: 2, FINISHED: 2, FAILED: 1, MISSING: 0, SKIPPED: 0}
     best: dict[tuple[str, ...], int] = {}
     for index, at in enumerate(levels):
         other = best.setdefault(at, index)
@@ -114,6 +118,14 @@ def _missing(columns: dict[str, list[str]]) -> tuple[list[dict[str, Any]], list[
     absent = [at for at in product(*levels.values()) if at not in present] if columns else []
     common: dict[str, Any] = {"run": "", "status": MISSING, "reason": "no run has these levels", "verdict": ""}
     return [common | dict(zip(levels, at, strict=True)) for at in absent], []
+
+
+def _outside_the_design(columns: dict[str, list[str]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """No row for a combination that nobody meant to run, and a note on how many there are."""
+    n_combinations = math.prod(len(set(values)) for values in columns.values())
+    others = n_combinations - len(set(zip(*columns.values(), strict=True))) if columns else 0
+    note = f"{others} of the {n_combinations} combinations of the levels are not part of the design"
+    return [], [note] if others else []
 
 
 def _as_numbers(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -49,6 +49,25 @@ def test_a_factor_that_a_finer_one_determines_is_confounded_with_it(factorial, o
     assert design.factor("c").aliases == ("kind",)
 
 
+def test_factors_of_which_few_combinations_go_together_are_one(factorial):
+    """Angles go with bins, coordinates with two other partitions: only the latter two can be compared by themselves."""
+    rows = factorial({"at": (("phi", "sin"), ("psi", "sin"), ("xyz", "rmsd"), ("xyz", "pcca")), "b": ("x", "y")})
+    rows[["features", "partition"]] = rows["at"].tolist()
+    design = make_design(rows, ("features", "b", "partition"))
+    assert [f.name for f in design.factors] == ["features/partition", "b"]
+    assert design.factor("partition") is design.factor("features") is design.factors[0]
+    assert design.factors[0].levels == ("phi/sin", "psi/sin", "xyz/pcca", "xyz/rmsd")
+    assert np.linalg.matrix_rank(design.matrix) == design.matrix.shape[1] == 8
+    assert "of the 9 combinations of features and partition only 4 have a decided run" in notes_of(design)
+
+
+def test_a_combination_that_is_lacking_does_not_join_what_can_be_told_apart(factorial):
+    """Three of four corners: additive effects can be told apart, their interaction cannot."""
+    rows = factorial(LEVELS)
+    rows = rows[~((rows["a"] == 2) & (rows["b"] == "y"))]
+    assert [f.name for f in make_design(rows, tuple(LEVELS)).factors] == ["a", "b", "c"]
+
+
 def test_a_factor_that_others_determine_together_is_confounded_with_them():
     """The last level differs by one wherever the first two do: no pair decides it, both together do."""
     rows = pd.DataFrame({"a": [0, 1, 0, 1], "b": [0, 0, 1, 1], "c": [0, 1, 1, 2]})

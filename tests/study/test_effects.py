@@ -152,6 +152,16 @@ def test_a_run_that_alone_decides_a_coefficient_does_not_make_it_certain():
     assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 10) * np.sqrt(scale))
 
 
+def test_levels_whose_runs_all_lie_at_the_floor_do_not_differ():
+    """Equal numbers without scatter: what rounding leaves of their difference is no finding, small as its error is."""
+    rows = pd.DataFrame({"a": [*"pppppqqqrrrrr"]})
+    floor = np.log(1.43)
+    effects = estimate_effects(make_design(rows, ("a",)), np.r_[[floor] * 5, 0.9, 1.3, 1.0, [floor] * 5])
+    found = contrast(effects, "a", "r")
+    assert (found.baseline, found.estimate.value, found.estimate.p) == ("p", 0.0, 1.0)
+    assert contrast(effects, "a", "q").estimate.p < 0.05
+
+
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,17 @@ def test_everything_undecided_is_said_and_every_claim_is_undecided(factorial, wi
 def test_runs_that_all_agree_leave_nothing_to_tell_apart(factorial, with_errors):
     analysis = analyse(with_errors(factorial(SMALL), np.full(40, 2.0)))
     assert analysis.undecided == "undecided: all 40 decided runs have the same response: there is nothing to tell apart"
+
+
+def test_runs_that_are_all_as_good_as_the_data_allow_leave_nothing_to_tell_apart(factorial, with_errors):
+    """Although those of one stride have shorter samples, and so a higher floor."""
+    table = with_errors(rows := factorial(SMALL), np.full(40, 0.05))
+    floor = np.where(rows["stride"] == 1, 1.6, 1.2)
+    analysis = analyse(replace(table, rows=table.rows.assign(t2_ratio_floor_factor=floor)))
+    assert analysis.undecided.startswith(
+        "undecided: all 40 decided runs lie at the data-limited floor: there is nothing"
+    )
+    assert {claim.outcome for claim in analysis.claims} == {"undecided"}
 
 
 def test_undecided_runs_bound_an_effect_by_their_intervals(factorial, with_errors):

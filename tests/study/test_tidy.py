@@ -1,12 +1,18 @@
 import json
 import os
+import shutil
 
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 
+from mdlm.study.cells import Cell
 from mdlm.study.factors import varying_factors
+from mdlm.study.folder import Task
 from mdlm.study.runs import find_runs
+from mdlm.study.settings import StudySettings
+from mdlm.study.study import Study
 from mdlm.study.tidy import StudyTable, study_table
 
 DECIDED = {"verdict": "too fast by 2x [1.9, 2.1]", "t2_ratio_to_data": 0.5, "mfpt_log_error_rms": None, "notes": []}
@@ -41,7 +47,7 @@ def test_factors_are_choices_and_values_that_vary_under_their_short_names(made, 
     assert table.factors == ("stride",)
     assert table.replicates == ("seed",)
     assert table.rows["stride"].tolist() == [1, 1, 10, 10]
-    assert table.counts == {"finished": 4, "undecided": 0, "failed": 0, "missing": 0}
+    assert table.counts == {"finished": 4, "undecided": 0, "failed": 0, "missing": 0, "skipped": 0}
     assert table.rows["t2_ratio_to_data"].tolist() == [0.5] * 4
 
 
@@ -81,19 +87,70 @@ def test_undecided_failed_damaged_and_missing_runs_stay_with_their_reasons(made,
     config = {(m, s): {"stride": s} for m in ("lstm", "gru", "markov") for s in (1, 10)}
     made("a", {"model": "lstm"}, config["lstm", 1])
     made("b", {"model": "lstm"}, config["lstm", 10], results=undecided)
-    died = made("c", {"model": "gru"}, config["gru", 1], results=None)
-    (died / "failed.json").write_text('{"note": "stride (0) must lie between 1 and 99", "seconds": 0.1}')
+    made("c", {"model": "gru"}, config["gru", 1], results=None)
     made("d", {"model": "gru"}, config["gru", 10], results=None)
     damaged = made("e", {"model": "markov"}, config["markov", 1])
     (damaged / "metrics.json").write_text('{"verdict": ')
     table = study_table(find_runs(tmp_path))
     rows = table.rows.set_index(["model", "stride"])
-    assert table.counts == {"finished": 1, "undecided": 1, "failed": 3, "missing": 1}
+    assert table.counts == {"finished": 1, "undecided": 1, "failed": 3, "missing": 1, "skipped": 0}
     assert rows.loc[("lstm", 10), "reason"] == "3 events in the data (10 needed)"
-    assert rows.loc[("gru", 1), "reason"] == "stride (0) must lie between 1 and 99"
     assert rows.loc[("gru", 10), "reason"] == "no metrics.json: it failed, was stopped or is still running"
     assert rows.loc[("markov", 1), "reason"].startswith("metrics.json cannot be read")
     assert rows.loc[("markov", 10), ["status", "reason"]].tolist() == ["missing", "no run has these levels"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study's folder while it runs: of its five cells one cannot be run, and half of the design was left out."""
+
+    def made(name, features, partition, seed, problem=None):
+        overrides = (f"features={features}", f"partition={partition}", f"recrossing.window={seed + 1}", f"seed={seed}")
+        config = {"seed": seed, "stride": 1, "recrossing": {"window": seed + 1}}
+        choices = {"features": features, "partition": partition, "recrossing": "window_filter"}
+        return Cell(0, overrides, {}, choices, config, "" if problem else name, problem)
+
+    problem = "partition: sin_bins needs one feature, an angle in radians"
+    cells = [made("done", "phi", "sin_bins", 0), made("new", "phi", "sin_bins", 1)]
+    cells += [made("died", "coordinates", "rmsd", 0), made("stopped", "coordinates", "rmsd", 1)]
+    cells += [made("", "coordinates", "sin_bins", 0, problem)]
+    study = Study(tmp_path, StudySettings("half", "none", keep_going=True, fraction=2), tuple(cells), 10)
+    study.write_design()
+    for cell in study.valid:
+        Task.of(cell, "half", set(), ()).write(study.folder(cell))
+    (tmp_path / "cells/done/metrics.json").write_text(json.dumps(DECIDED))
+    (tmp_path / "cells/died/failed.json").write_text('{"note": "the loss became nan", "seconds": 0.1}')
+    (tmp_path / "cells/stopped/progress.json").write_text('{"note": "training 10 %"}')
+    return tmp_path
+
+
+def test_the_cells_of_a_study_stand_with_their_reasons_and_nothing_else_is_missing(study):
+    table = study_table(find_runs(study))
+    rows = table.rows.set_index(["features", "partition", "seed"])
+    assert len(rows) == 5
+    assert table.factors == ("features", "partition", "recrossing.window")
+    found = {at: tuple(row) for at, row in rows[["status", "reason"]].iterrows()}
+    assert found == {
+        ("phi", "sin_bins", 0): ("finished", ""),
+        ("phi", "sin_bins", 1): ("missing", "not run yet"),
+        ("coordinates", "rmsd", 0): ("failed", "the loss became nan"),
+        ("coordinates", "rmsd", 1): ("missing", "interrupted before it was done"),
+        ("coordinates", "sin_bins", 0): ("skipped", "partition: sin_bins needs one feature, an angle in radians"),
+    }
+    # 2 features, 2 partitions, 2 windows and 2 seeds
+    assert table.notes == ("11 of the 16 combinations of the levels are not part of the design",)
+
+
+def test_a_cell_at_work_is_still_running(study):
+    with FileLock(study / "cells/stopped/.cell.lock"):
+        rows = study_table(find_runs(study)).rows
+    assert "still running" in set(rows["reason"])
+
+
+def test_a_study_of_which_every_cell_is_skipped_holds_no_run(study):
+    shutil.rmtree(study / "cells")
+    with pytest.raises(ValueError, match=r"holds no run; `mdlm train -m ...` makes them"):
+        find_runs(study)
 
 
 def test_of_repeated_runs_the_newest_finished_one_counts(made, tmp_path):
@@ -148,5 +205,5 @@ def test_nothing_to_read_is_told(tmp_path):
 def test_a_table_checks_itself():
     with pytest.raises(ValueError, match=r"^rows \(status\) lack the column stride"):
         StudyTable(pd.DataFrame({"status": ["finished"]}), ("stride",))
-    with pytest.raises(ValueError, match=r"^status \(fine\) must be one of failed, finished"):
+    with pytest.raises(ValueError, match=r"^status \(fine\) must be one of finished, undecided"):
         StudyTable(pd.DataFrame({"status": ["fine"]}), ())
