@@ -195,6 +195,11 @@ class ModelConfig(ABC):
         """Frames over which one layer looks back directly; training must show it all those distances."""
         return 1
 
+    @property
+    def anchored(self) -> bool:
+        """Whether the logits are residuals over a counted chain; see `mdlm.model.network`."""
+        return False
+
     @abstractmethod
     def build(self, n_states: int) -> LanguageModel:
         """A freshly initialised model; torch's global generator decides the weights."""

@@ -30,6 +30,11 @@ class NeuralConfig(ModelConfig):
         if self.anchor not in get_args(Anchor):
             raise ValueError(f"anchor ({self.anchor}) must be one of {', '.join(get_args(Anchor))}")
 
+    @property
+    def anchored(self) -> bool:
+        """See `ModelConfig.anchored`."""
+        return self.anchor == "markov"
+
 
 def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
     """The layer that gives the logits; zero at first where they are residuals over an anchor."""

@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 
 from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_threads, has_bfloat16
-from mdlm.model.network import NeuralConfig
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -192,7 +191,7 @@ class Training:
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
         train, validation = tokens.train.pieces, tokens.validation.pieces
-        if isinstance(config, NeuralConfig) and config.anchor == "markov":
+        if config.anchored:
             model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))
         else:
             known = (*train, *validation)  # else validation could be impossible
