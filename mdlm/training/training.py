@@ -71,7 +71,7 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     support: Support = "seen"
-    calibrate: bool = True
+    calibrate: bool = False
     micro_batch_size: int | None = None
     deterministic: bool = False
     checkpoint_minutes: float | None = 2.0

@@ -197,7 +197,8 @@ def fit(directory, **changes):
 
 
 def test_a_run_calibrates_its_best_model_once_however_often_it_is_taken_up_again(tmp_path):
-    once, again, by_hand = fit(tmp_path), fit(tmp_path), fit(tmp_path / "plain", calibrate=False)
+    once, again = fit(tmp_path, calibrate=True), fit(tmp_path, calibrate=True)
+    by_hand = fit(tmp_path / "plain")
     assert not by_hand.bias_VV.any()
     calibrate(by_hand, [drawn(CHAIN, 3_000, seed) for seed in range(2)])
     for model in (again, by_hand):
