@@ -23,7 +23,7 @@ LEVELS = {
         "recrossing": "keep, coring",
         "stride": "1, 10, 100",
         "batching": "streams, windows",
-        "model": "lstm, transformer, markov",
+        "model": "markov, lstm, transformer",
     },
     "zeng2021": {"residence_time": "0.1, 0.2, 0.5, 1.0, 2.0, 5.0", "stride": "1, 5, 10"},
     "zeng2021_as_published": {"window": "1, 2, 5, 10, 20, 50"},
