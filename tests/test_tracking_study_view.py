@@ -12,7 +12,8 @@ from mdlm.tracking.study_view import save_view, studies, view_state
 
 
 def logged(**levels):
-    return SimpleNamespace(tags={"study": "s", "cell": "1", **{f"factor.{k}": v for k, v in levels.items()}})
+    factors = {f"factor.{name}": level for name, level in levels.items()}
+    return SimpleNamespace(tags={"study": "s", "cell": "1", **factors}, params={"seed": "0", **factors})
 
 
 def read_as_the_page_does(value):
@@ -71,6 +72,15 @@ def test_every_chart_is_in_a_section_that_is_open():
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == opened
     (parallel,) = [chart for chart in state["compareRunCharts"] if chart["type"] == "PARALLEL"]
     assert parallel["selectedParams"] == ["factor.model"]
+
+
+def test_runs_whose_factors_are_tags_alone_get_no_empty_section():
+    """Those of stores written before factors were parameters too."""
+    state = view_state("s", [SimpleNamespace(tags={"study": "s", "factor.model": "lstm"}, params={"seed": "0"})])
+    assert "tags.`factor.model`" in state["selectedColumns"]
+    assert "PARALLEL" not in {chart["type"] for chart in state["compareRunCharts"]}
+    filled = {chart["metricSectionId"] for chart in state["compareRunCharts"]}
+    assert {section["uuid"] for section in state["compareRunSections"]} == filled | {"Model metrics"}
 
 
 def test_a_view_is_saved_once_and_changes_with_the_study(store, tmp_path):

@@ -93,16 +93,15 @@ def view_state(study: str, runs: Sequence[RunData]) -> dict[str, Any]:
         "runsHiddenMode": "SHOW_ALL",
         "hideEmptyCharts": True,
         "isAccordionReordered": True,  # else the sections are sorted by name
-        **_charts(factors),
+        **_charts([name for name in factors if any(name in run.params for run in runs)]),
     }
 
 
 def _charts(factors: Sequence[str]) -> dict[str, Any]:
     """The charts, and the sections they are in: MLflow adds its own of all metrics, which is closed at first."""
+    parallel = {"type": "PARALLEL", "selectedParams": list(factors), "selectedMetrics": [ERROR], "showAllRuns": True}
     charts: dict[str, list[dict[str, Any]]] = {
-        "choices and error": [
-            {"type": "PARALLEL", "selectedParams": list(factors), "selectedMetrics": [ERROR], "showAllRuns": True},
-        ],
+        **({"choices and error": [parallel]} if factors else {}),
         "error, likelihood and cost": [
             {"type": "BAR", "metricKey": ERROR},
             {"type": "BAR", "metricKey": RATIO},
