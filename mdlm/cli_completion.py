@@ -74,6 +74,8 @@ def candidates(words: Sequence[str], commands: Sequence[str], conf: Path) -> lis
         found = _evaluate(typed, conf)
     elif words[0] == "report":
         found = ["run=", "cache_dir=", "--config-dir", "--no-browser"]
+    elif words[0] == "ui":
+        found = ["study=", "--directory", "--uri", "--experiment", "--host", "--port"]
     elif words[0] == "cache":
         found = _cache(words[1:-1])
     elif words[0] == "fetch":

@@ -66,6 +66,7 @@ def complete(line, cwd):
         ("mdlm train model.hid", ["model.hidden="]),
         ("mdlm simulate system=ch", ["chain"]),
         ("mdlm train nonsense.", []),
+        ("mdlm ui s", ["study="]),
         ("mdlm nonsense ", []),
     ],
 )

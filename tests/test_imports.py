@@ -75,7 +75,7 @@ ALLOWED = {
     },
     "study": BASIS
     | {"", "build", "fingerprint", "kinetics.seeds", "model.base"}
-    | {"report.run_folder", "report.style", "report.table"},
+    | {"report.run_folder", "report.style", "report.table", "tracking.base"},
     # advice measures choices with what a run would use, and judges them by the same rules
     "advise": BASIS
     | {"stages", "experiment", "baselines.judgement", "baselines.markov", "baselines.semi_markov"}

@@ -68,6 +68,15 @@ def test_the_training_curve_has_a_point_per_epoch(run, mlflow_store):
     assert point.step == 1
 
 
+def test_the_levels_of_a_study_are_parameters_too(tracking, tmp_path):
+    """MLflow's charts and its comparison of runs know no tags."""
+    with tracking.run(tmp_path, "cell", {"seed": 0}, {"study": "s", "factor.model": "lstm"}):
+        pass
+    (written,) = runs_of(tracking.directory, tracking.experiment)
+    assert written.data.params == {"seed": "0", "factor.model": "lstm"}
+    assert written.data.tags["factor.model"] == "lstm"
+
+
 def test_more_values_than_the_store_takes_at_once_arrive(tracking, tmp_path):
     values = {f"value_{number}": float(number) for number in range(1500)}
     parameters = {f"parameter_{number}": number for number in range(250)}

@@ -1,5 +1,6 @@
 """The address `mdlm ui` prints, opened in a browser."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+from mdlm.tracking import MLflow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = next((path for path in map(shutil.which, BROWSERS) if path), None)
@@ -59,13 +62,12 @@ def processes_on(port):
     return found
 
 
-@pytest.fixture
-def server(mdlm_start, finished, tmp_path):
+@contextlib.contextmanager
+def serving(mdlm_start, folder, printed):
     """A running `mdlm ui`: its process, port and the address it printed."""
     port = free_port()
-    printed = tmp_path / "printed"
     with printed.open("w") as file:
-        process = mdlm_start("ui", "--port", port, cwd=finished[0], stdout=file)
+        process = mdlm_start("ui", "--port", port, cwd=folder, stdout=file)
     deadline = time.monotonic() + 120
     while "Stop with" not in printed.read_text() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -76,12 +78,31 @@ def server(mdlm_start, finished, tmp_path):
     process.communicate(timeout=60)
 
 
-def test_the_printed_address_shows_the_table_of_runs(server, tmp_path):
-    _, _, address = server
+@pytest.fixture
+def server(mdlm_start, finished, tmp_path):
+    """One to be stopped."""
+    with serving(mdlm_start, finished[0], tmp_path / "printed") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def address(mdlm_start, finished, tmp_path_factory):
+    """What one that runs for all tests printed."""
+    with serving(mdlm_start, finished[0], tmp_path_factory.mktemp("ui") / "printed") as (_, _, printed):
+        yield printed
+
+
+def shown(address, profile):
+    """All texts of a page, in a window so high that none of its charts is below it."""
     page = _Text()
-    page.feed(browse(address, tmp_path / "profile", "--dump-dom"))
-    assert NAME in page.found
-    assert "Run Name" in page.found  # the table's heading
+    page.feed(browse(address, profile, "--dump-dom", "--window-size=1600,2000"))
+    return page.found
+
+
+def test_the_printed_address_shows_the_table_of_runs(address, tmp_path):
+    texts = shown(address, tmp_path / "profile")
+    assert NAME in texts
+    assert "Run Name" in texts  # the table's heading
     picture = tmp_path / "runs.png"
     browse(address, tmp_path / "profile", f"--screenshot={picture}")
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -90,10 +111,33 @@ def test_the_printed_address_shows_the_table_of_runs(server, tmp_path):
         shutil.copy(picture, kept)
 
 
+def test_a_study_is_shown_with_its_factors_and_charts(address, mlflow_store, mdlm, tmp_path):
+    """Asked of the server that runs already, as if it were another machine's."""
+    store = MLflow(None, mlflow_store, "studied")
+    for study, model, error in (("tiny", "lstm", 0.5), ("tiny", "markov", 1.5), ("other", "gru", 1.0)):
+        folder = tmp_path / model
+        folder.mkdir()
+        with store.run(folder, f"run of {model}", {}, {"study": study, "factor.model": model}) as tracker:
+            tracker.metrics({"slow_timescale_log_error": error, "nll_nats_per_frame": error})
+    words = ["ui", "--uri", address.partition("/#")[0], "--experiment", "studied"]
+    names = re.findall(r"^(.*): http", mdlm(*words, cwd=tmp_path).out, re.MULTILINE)
+    assert names == ["All runs", "Study other", "Study tiny"]
+    printed = mdlm(*words, "study=tiny", cwd=tmp_path).out
+    table, charts = re.findall(r"http://\S+", printed)
+    rows = shown(table, tmp_path / "profile")
+    assert {"factor.model", "slow_timescale_log_error", "run of lstm", "run of markov", "lstm", "markov"} <= set(rows)
+    assert "run of gru" not in rows
+    assert rows.index("run of lstm") < rows.index("run of markov")  # the best first
+    drawn = shown(charts, tmp_path / "profile")
+    assert "Parallel Coordinates" in drawn
+    assert "factor.model" in drawn  # an axis
+    assert "nll_nats_per_frame vs. slow_timescale_log_error" in " ".join(drawn)  # the title of a scatter plot
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_it_leaves_no_process_behind(number, server):
-    process, port, address = server
-    assert address.startswith(f"http://127.0.0.1:{port}/")
+    process, port, printed = server
+    assert printed.startswith(f"http://127.0.0.1:{port}/")
     assert len(processes_on(port)) > 1
     process.send_signal(number)
     process.wait(30)

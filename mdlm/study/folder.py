@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mdlm.report.run_folder import write_atomically
 from mdlm.study.cells import Cell
 from mdlm.study.queue import Job
+from mdlm.tracking.base import FACTOR_TAG, STUDY_TAG
 
 TASK, DONE, FAILED, PROGRESS, JOB = "cell.json", "done.json", "failed.json", "progress.json", "job.json"
 
@@ -93,8 +94,8 @@ class Task:
     @property
     def tags(self) -> dict[str, str]:
         """What the MLflow run is found by."""
-        factors = {f"factor.{name}": level for name, level in self.levels.items()}
-        return {"study": self.study, "cell": self.identity, **factors}
+        factors = {f"{FACTOR_TAG}{name}": level for name, level in self.levels.items()}
+        return {STUDY_TAG: self.study, "cell": self.identity, **factors}
 
 
 def state(folder: Path, jobs: Mapping[str, Job] = NO_JOBS) -> State:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+STUDY_TAG, FACTOR_TAG = "study", "factor."
+"""What a run of a study is found by: the study's name, and the level of each factor under ``factor.NAME``."""
+
 
 class Tracker:
     """Where one run is written down; this one writes nothing."""

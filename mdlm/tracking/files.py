@@ -88,7 +88,7 @@ class Files(Tracking):
         self, directory: Path, name: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
     ) -> Iterator[Tracker]:
         """A record, marked FINISHED, FAILED (with the error) or KILLED at the end; an interrupted run's goes on."""
-        record = _begun(directory, name, stored_parameters(parameters))
+        record = _begun(directory, name, stored_parameters(parameters, tags))
         tracker = _RecordWriter(record, directory)
         tracker.tags(tags)
         try:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from mdlm.tracking.base import Tracker, Tracking, ending
-from mdlm.tracking.serve import serve
+from mdlm.tracking.serve import say, serve
+from mdlm.tracking.study_view import save_view, studies
 from mdlm.tracking.writer import RunWriter, first_line, log_parameters, shown, stored_parameters
 
 if TYPE_CHECKING:
@@ -113,20 +114,43 @@ class MLflow(Tracking):
             )
         return client, str(experiment.experiment_id)
 
-    def serve(self, host: str, port: int) -> None:
-        """Run the MLflow UI on this store until it is stopped, and say where to look."""
+    def serve(self, host: str, port: int, study: str | None = None) -> None:
+        """Run the MLflow UI on this store until it is stopped, and say where to look.
+
+        Args:
+            host: Address to listen on.
+            port: Port to listen on.
+            study: Whose table and charts to point at; None: all runs, and each study's table.
+
+        Raises:
+            ValueError: There is no store or no such study, or the port is taken.
+        """
         if self.uri is None and not (self.directory / "mlflow.db").exists():
             raise ValueError(
                 f"directory ({self.directory}) holds no runs yet; run `mdlm train` in this directory first, "
                 "or give --directory"
             )
         self.check()
-        _, experiment_id = self.open()
-        page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+        pages = self._pages(study)
         if self._served:
-            print(f"The runs are at {self.tracking_uri.rstrip('/')}/{page}")
+            say(self.tracking_uri.rstrip("/"), pages)
         else:
-            serve(self.tracking_uri, host, port, page)
+            serve(self.tracking_uri, host, port, pages)
+
+    def _pages(self, study: str | None) -> dict[str, str]:
+        """Addresses below the server's, each under what is seen there; the views of studies are saved first."""
+        client, experiment_id = self.open()
+        found = studies(client, experiment_id)
+        if study is None:
+            tables = {f"Study {name}": save_view(client, experiment_id, name, runs) for name, runs in found.items()}
+            return {"All runs": f"#/experiments/{experiment_id}/runs?workflowType=machine_learning", **tables}
+        if study not in found:
+            there = f"the studies there are {', '.join(found)}" if found else "no study has runs there"
+            raise ValueError(
+                f"study ({study}) has no runs in experiment {self.experiment} of {shown(self.tracking_uri)}; {there}"
+            )
+        table = save_view(client, experiment_id, study, found[study])
+        return {f"Study {study}": table, "Its charts": f"{table}&compareRunsMode=CHART"}
 
     @contextmanager
     def run(
@@ -141,7 +165,7 @@ class MLflow(Tracking):
 
         remembered = directory / RUN_ID_FILE
         folder = str(directory.resolve())
-        logged = stored_parameters(parameters)
+        logged = stored_parameters(parameters, tags)
         run_id = _unfinished(client, experiment_id, remembered, folder, logged)
         if run_id is None:
             run_id = client.create_run(experiment_id, run_name=name, tags={FOLDER_TAG: folder}).info.run_id

@@ -8,12 +8,23 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from urllib.request import urlopen
 
 
-def serve(tracking_uri: str, host: str, port: int, page: str) -> None:
-    """Run the MLflow server; say where to look once it answers, and leave none of its processes behind."""
+def serve(tracking_uri: str, host: str, port: int, pages: Mapping[str, str]) -> None:
+    """Run the MLflow server; say where to look once it answers, and leave none of its processes behind.
+
+    Args:
+        tracking_uri: The store to show.
+        host: Address to listen on.
+        port: Port to listen on.
+        pages: Addresses below the server's, each under what is seen there.
+
+    Raises:
+        ValueError: The port is taken, or the server ended with an error.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -29,11 +40,18 @@ def serve(tracking_uri: str, host: str, port: int, page: str) -> None:
         while server.poll() is None and not _answers(f"http://{host}:{port}/health"):
             time.sleep(0.2)
         if server.poll() is None:
-            print(f"Open http://{host}:{port}/{page}\nStop with Ctrl-C.", flush=True)
+            say(f"http://{host}:{port}", pages)
+            print("Stop with Ctrl-C.", flush=True)
         if server.wait():
             raise ValueError(f"the MLflow UI on {host}:{port} ended with an error (see above)")
     finally:
         _end_group(server)
+
+
+def say(server: str, pages: Mapping[str, str]) -> None:
+    """Print where on a server's pages to look."""
+    for name, page in pages.items():
+        print(f"{name}: {server}/{page}")
 
 
 def _answers(address: str) -> bool:

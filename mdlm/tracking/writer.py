@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdlm.tracking.base import Tracker
+from mdlm.tracking.base import FACTOR_TAG, Tracker
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -76,9 +76,10 @@ def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, s
         client.log_batch(run_id, params=logged[first : first + 100])
 
 
-def stored_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters as the store keeps them."""
-    return {allowed(name): shown(value)[:LONGEST_PARAMETER] for name, value in parameters.items()}
+def stored_parameters(parameters: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, str]:
+    """Parameters as the store keeps them, the levels of a study's factors among them: MLflow's charts know no tags."""
+    levels = {name: level for name, level in tags.items() if name.startswith(FACTOR_TAG)}
+    return {allowed(name): shown(value)[:LONGEST_PARAMETER] for name, value in {**parameters, **levels}.items()}
 
 
 def allowed(name: str) -> str:
