@@ -1,8 +1,22 @@
-"""Hydra's part of a design: from the overrides of a cell to its configuration."""
+"""Hydra's part of a design: from the overrides of a cell to its configuration, without composing every cell.
+
+What Hydra composes is a list of files, merged in order, with values set on top. Two kinds of overrides change so little
+of it that the result is known, exactly, without composing again:
+
+- a *value*, such as ``training.batch_size=32``: it is set on a configuration that was composed before;
+- a *plain option*, such as ``model=lstm``: it exchanges one file, which brings no others along, and so changes what
+  stands under the name of its group and nothing else.
+
+So a design is composed once per option instead of once per combination of options. Everything else is left to Hydra.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,52 +25,179 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+@dataclass(frozen=True)
+class _Words:
+    """The overrides of a cell, sorted.
+
+    Attributes:
+        given: All of them.
+        options: The plain options, by their group.
+        values: The values, by their name.
+    """
+
+    given: tuple[str, ...]
+    options: dict[str, str]
+    values: dict[str, str]
+
+    @property
+    def alike(self) -> object:
+        """The same for cells that differ in values and plain options only."""
+        own = {*self.options.values(), *self.values.values()}
+        return tuple(text for text in self.given if text not in own), frozenset(self.options), frozenset(self.values)
+
+    @property
+    def combination(self) -> object:
+        """The same for cells that differ in values only."""
+        return self.alike, frozenset(self.options.values())
+
+    def exchanged(self, group: str, text: str) -> _Words:
+        """With another option of one group."""
+        given = tuple(text if own == self.options[group] else own for own in self.given)
+        return _Words(given, self.options | {group: text}, self.values)
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """The configuration of a combination.
+
+    Attributes:
+        config: Without Hydra's own part; every cell sets its values in it.
+        choices: The option of every group.
+        fixed: The parts that no value can change, resolved.
+    """
+
+    config: DictConfig
+    choices: dict[str, str]
+    fixed: dict[str, Any] = field(default_factory=dict)
+
+
 class Composer:
-    """Composes cells; those that differ in plain values only are composed once and changed."""
+    """Composes cells."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         self.loader, self.master = loader, master
-        self.parser = OverridesParser.create(config_loader=loader)
-        self.parsed: dict[str, Override] = {}
-        self.composed: dict[object, tuple[DictConfig, dict[str, str]]] = {}
+        self.repository: Any = loader.repository  # type: ignore[attr-defined]  # Hydra has only one loader
+        self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
+        self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._exchanges_one_file)
+        self._loaded = cache(self.repository.load_config)
+        self.composed: dict[object, _Composed] = {}
+        self.first: dict[object, _Words] = {}
+        """Of the cells that are alike, the one that was composed first, where others can be made of it."""
 
     def __call__(self, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
         """Resolved configuration, without Hydra's own part and the study's, and the choice of every group."""
         from omegaconf import OmegaConf
 
-        parsed = {text: self._parse(text) for text in overrides}
-        changed = {o.key_or_group: o.value() for o in parsed.values() if self._is_plain_value(o)}
-        rest = tuple(text for text, override in parsed.items() if override.key_or_group not in changed)
-        alike = (rest, frozenset(changed))  # only the values differ, and every value is set anew
-        if alike not in self.composed:
-            self.composed[alike] = self._composed(overrides)
-        config, choices = self.composed[alike]
-        for key, value in changed.items():
-            OmegaConf.update(config, key, value)
-        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return plain, choices
+        words = self._sorted(overrides)
+        composed = self._composed(words)
+        for key, text in words.values.items():
+            OmegaConf.update(composed.config, key, self._parsed(text).value())
+        config, fixed = composed.config, composed.fixed
+        plain = {str(part): fixed[part] if part in fixed else _resolved(config, part) for part in config}
+        return plain, composed.choices
 
-    def _composed(self, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, str]]:
+    def _sorted(self, overrides: Sequence[str]) -> _Words:
+        options = {self._parsed(text).key_or_group: text for text in overrides if self._is_plain_option(text)}
+        values = {self._parsed(text).key_or_group: text for text in overrides if self._is_value(text)}
+        rest = {text for text in overrides if text not in {*options.values(), *values.values()}}
+        touched = {_part(self._parsed(text).key_or_group) for text in rest}  # there the order may count
+        return _Words(tuple(overrides), options, {k: text for k, text in values.items() if _part(k) not in touched})
+
+    def _composed(self, words: _Words) -> _Composed:
+        """The configuration of a cell but for its values, which are all set anew."""
+        if words.combination not in self.composed:
+            first = self.first.get(words.alike)
+            config, choices = self._from_hydra(words) if first is None else self._assembled(words, first)
+            if first is None and not self._has_files_named_by_options(words):
+                self.first[words.alike] = words
+            varying = _varying(config, {_part(key) for key in words.values})
+            fixed = {str(part): _resolved(config, part) for part in config if part not in varying}
+            self.composed[words.combination] = _Composed(config, choices, fixed)
+        return self.composed[words.combination]
+
+    def _assembled(self, words: _Words, first: _Words) -> tuple[DictConfig, dict[str, str]]:
+        """From the first configuration of its kind, and from others that differ from it in one option."""
         from omegaconf import open_dict
 
-        config = self.loader.load_sweep_config(self.master, list(overrides))
+        new = {group: text for group, text in words.options.items() if text != first.options[group]}
+        if len(new) == 1:
+            return self._from_hydra(words)
+        composed = self._composed(first)
+        config, choices = deepcopy(composed.config), dict(composed.choices)
+        for group, text in new.items():
+            other = self._composed(first.exchanged(group, text))
+            choices[group] = other.choices[group]
+            with open_dict(config):
+                config[group] = other.config[group]
+        return config, choices
+
+    def _from_hydra(self, words: _Words) -> tuple[DictConfig, dict[str, str]]:
+        from omegaconf import open_dict
+
+        config = self.loader.load_sweep_config(self.master, list(words.given))
         choices = {str(group): str(option) for group, option in config.hydra.runtime.choices.items()}
         with open_dict(config):
             del config["hydra"]
         return config, {group: option for group, option in choices.items() if "/" not in group}
 
-    def _parse(self, text: str) -> Override:
-        if text not in self.parsed:
-            self.parsed[text] = self.parser.parse_override(text)
-        return self.parsed[text]
-
-    def _is_plain_value(self, override: Override) -> bool:
+    def _sets_a_value(self, text: str) -> bool:
         """Whether an override changes one number or word, and not the choice of an option."""
-        from hydra.core.override_parser.types import OverrideType
+        override = self._parsed(text)
+        key, is_scalar = override.key_or_group, isinstance(override.value(), bool | int | float | str)
+        return _is_change(override) and is_scalar and not self.repository.group_exists(key)
 
-        key = override.key_or_group
-        is_group = self.loader.repository.group_exists(key) if hasattr(self.loader, "repository") else True
-        is_scalar = isinstance(override.value(), bool | int | float | str)
-        return override.type == OverrideType.CHANGE and is_scalar and not is_group and not key.startswith("hydra")
+    def _exchanges_one_file(self, text: str) -> bool:
+        """Whether an override chooses a file that fills the place of its group, and brings no other files along."""
+        override = self._parsed(text)
+        group, option = override.key_or_group, override.value()
+        if not (_is_change(override) and isinstance(option, str) and self.repository.group_exists(group)):
+            return False
+        found = self._loaded(f"{group}/{option}") if "/" not in group else None
+        return found is not None and not found.defaults_list and found.header["package"] is None
+
+    def _has_files_named_by_options(self, words: _Words) -> bool:
+        """Whether the options of some groups decide together on a file: ``defaults: [part: ${model}_${tokens}]``."""
+        from hydra.types import RunMode
+
+        hydra = self.master.hydra
+        given = [*hydra.overrides.hydra, *words.given]
+        files = self.loader.compute_defaults_list(hydra.job.config_name, given, RunMode.RUN).defaults
+        lists = [getattr(self._loaded(file.config_path), "defaults_list", "${") for file in files]
+        return any("${" in str(further) for further in lists)
+
+
+def _is_change(override: Override) -> bool:
+    """Whether an override is of the plain form ``NAME=VALUE``, and not of Hydra's own settings."""
+    from hydra.core.override_parser.types import OverrideType
+
+    return override.type == OverrideType.CHANGE and override.package is None and _part(override.key_or_group) != "hydra"
+
+
+def _part(key: str) -> str:
+    """The part of a configuration that a name leads into."""
+    return key.partition(".")[0]
+
+
+def _varying(config: DictConfig, changed: set[str]) -> set[str]:
+    """The changed parts of a configuration and those that may refer to them, be it by way of others."""
+    from omegaconf import OmegaConf
+
+    unresolved: Any = OmegaConf.to_container(config)
+    texts = {str(part): text for part, value in unresolved.items() if "${" in (text := repr(value))}
+    varying = changed | {
+        part for part, text in texts.items() if re.search(r"\$\{[^}]*\$\{", text)
+    }  # to what, is unknown
+    while more := {part for part in texts.keys() - varying if any(name in texts[part] for name in varying)}:
+        varying |= more
+    return varying
+
+
+def _resolved(config: DictConfig, part: Any) -> Any:  # noqa: ANN401
+    """One part of a configuration with all that it refers to."""
+    from omegaconf import OmegaConf
+
+    found = config[part]
+    is_nested = OmegaConf.is_config(found)
+    return OmegaConf.to_container(found, resolve=True, throw_on_missing=True) if is_nested else found

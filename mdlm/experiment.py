@@ -166,7 +166,7 @@ class Experiment:
             # Before the run is written down, so that a refusal does not mark the folder's own run as failed.
             refuse_other(directory / "checkpoint", self._identity(parameters))
             tracker = stack.enter_context(
-                self.tracking.run(directory, self.name, parameters, made_with() | dict(tags or {}))
+                self.tracking.run(directory, self.name, parameters, {**made_with(), **(tags or {})})
             )
             stages = self.stages()
             read = self.tokenised(stages)

@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from mdlm import __version__
@@ -145,8 +145,12 @@ def git_commit(directory: Path) -> str | None:
         return None
 
 
-def made_with() -> dict[str, str]:
-    """Versions of mdlm, of Python and of the packages that decide a result, and mdlm's commit where there is one."""
+@cache
+def made_with() -> Mapping[str, str]:
+    """Versions of mdlm, of Python and of the packages that decide a result, and mdlm's commit where there is one.
+
+    Asked once: what a process has loaded does not change any more.
+    """
     tags = {"mdlm": __version__, "python": platform.python_version()}
     for package in ("torch", "numpy", "scipy", "numba", "hydra-core"):
         try:
@@ -154,4 +158,4 @@ def made_with() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     commit = git_commit(Path(__file__).parent)
-    return tags | ({"git_commit": commit} if commit else {})
+    return MappingProxyType(tags | ({"git_commit": commit} if commit else {}))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mdlm.fingerprint import code_version, digest, git_commit, part_identity
+from mdlm.fingerprint import code_version, digest, git_commit, made_with, part_identity
 from mdlm.system.chain import Chain
 from mdlm.system.four_state import FourState
 from mdlm.system.four_state_overdamped import FourStateOverdamped
@@ -277,3 +277,15 @@ def test_there_is_no_commit_outside_a_repository_or_without_git(tmp_path, monkey
     assert git_commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_commit(tmp_path) is None
+
+
+def test_what_a_process_was_made_with_is_asked_once_and_cannot_be_changed(monkeypatch):
+    """A worker runs the code that it loaded, whatever is committed meanwhile; asking git for every cell costs time."""
+    made_with.cache_clear()
+    asked = []
+    monkeypatch.setattr("mdlm.fingerprint.git_commit", lambda directory: asked.append(directory) or "abc")
+    assert made_with()["git_commit"] == made_with()["git_commit"] == "abc"
+    assert len(asked) == 1
+    with pytest.raises(TypeError):
+        made_with()["mdlm"] = "another"
+    made_with.cache_clear()

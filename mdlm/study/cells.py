@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,16 @@ class Cell:
     problem: str | None
 
 
-def identity_of(experiment: Experiment) -> str:
-    """A hash of all that decides an experiment's result, whatever way it was configured."""
+def identity_of(experiment: Experiment, describe: Callable[[Any], dict[str, Any]] = part_identity) -> str:
+    """A hash of all that decides an experiment's result, whatever way it was configured.
+
+    Args:
+        experiment: Checked.
+        describe: What gives the `part_identity` of a part.
+    """
     parts = {field.name: getattr(experiment, field.name) for field in fields(experiment)}
     described = {
-        name: part_identity(part) if is_dataclass(part) else part
-        for name, part in parts.items()
-        if name not in ELSEWHERE
+        name: describe(part) if is_dataclass(part) else part for name, part in parts.items() if name not in ELSEWHERE
     }
     return digest(described | {"version": __version__})
 
@@ -97,24 +101,46 @@ def cells(compose: Compose, overrides: Sequence[Sequence[str]], trusted: set[str
         overrides: Those of each cell.
         trusted: Top-level modules a ``_target_`` may come from.
     """
-    factors = varying(overrides)
+    factors, check = varying(overrides), _Check(trusted)
     for number, own in enumerate(overrides):
         config, choices = compose(own)
-        identity, problem = _checked(config, trusted)
+        identity, problem = check(config)
         levels = {factors[key]: value for key, value in map(_pair, own) if key in factors}
         yield Cell(number, tuple(own), levels, choices, config, identity, problem)
 
 
-def _checked(config: dict[str, Any], trusted: set[str]) -> tuple[str, str | None]:
-    """Identity of a valid cell; else what is wrong with it."""
-    from mdlm.build import build
+class _Check:
+    """Builds, checks and names cells; a part that several of them share is built and described once."""
 
-    try:
-        experiment: Experiment = build(config, trusted)
-        experiment.check()
-        return identity_of(experiment), None
-    except (ValueError, OSError) as error:
-        return "", " ".join(str(error).split())
+    def __init__(self, trusted: set[str]) -> None:
+        self.trusted = trusted
+        self.built: dict[str, Any] = {}
+        self.described: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    def __call__(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
+        """Identity of a valid cell; else what is wrong with it."""
+        from mdlm.build import build
+
+        try:
+            parts = {name: self._part(name, value) for name, value in config.items()}
+            experiment: Experiment = build(parts, self.trusted)
+            experiment.check()
+            return identity_of(experiment, self._described), None
+        except (ValueError, OSError) as error:
+            return "", " ".join(str(error).split())
+
+    def _part(self, name: str, config: Any) -> Any:  # noqa: ANN401
+        from mdlm.build import build
+
+        key = json.dumps([name, config], default=repr)
+        if key not in self.built:
+            self.built[key] = build(config, self.trusted, name)
+        return self.built[key]
+
+    def _described(self, part: Any) -> dict[str, Any]:  # noqa: ANN401
+        if id(part) not in self.described:
+            self.described[id(part)] = part, part_identity(part)  # the part too, or its id would be another's
+        return self.described[id(part)][1]
 
 
 def _pair(override: str) -> tuple[str, str]:
