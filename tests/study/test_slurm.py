@@ -36,7 +36,7 @@ CELLS = [
     "tracking=files",
     "model=slow",
 ]
-SLURM = ["hydra/launcher=slurm", "hydra.launcher.pool.timeout_min=10", "hydra.launcher.pool.poll_s=0.5"]
+SLURM = ["hydra/launcher=slurm", "hydra.launcher.pool.timeout_min=60", "hydra.launcher.pool.poll_s=0.5"]
 LENGTHS = "training.max_epochs=10,11,12"  # of 4 s at least: longer than Slurm's 30 s between two looks at time limits
 OF_THE_CLOCK = ("seconds", "per_second")
 
@@ -145,7 +145,7 @@ def test_cancelled_requeued_out_of_time_and_left_alone_by_its_launcher(slurm, md
         return "back into the queue (1 of 50 times)" in (out_of_time / "log.txt").read_text()
 
     def it_has_time_again():  # which Slurm refuses while the job is ending
-        return not subprocess.run(["scontrol", "update", f"JobId={late}", "TimeLimit=10"], check=False).returncode
+        return not subprocess.run(["scontrol", "update", f"JobId={late}", "TimeLimit=60"], check=False).returncode
 
     until(it_was_warned)
     until(it_has_time_again)
