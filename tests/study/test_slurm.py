@@ -227,8 +227,9 @@ def test_what_sbatch_refuses_is_said_in_one_line_and_forgotten(slurm, mdlm, tmp_
     words = ["submit", *CELLS, *SLURM, "hydra.launcher.pool.partition=nowhere"]
     ended = mdlm("study", *words, cwd=tmp_path)
     assert ended.code == 1
-    assert ended.error.startswith("sbatch refused the jobs: ")
-    assert "nvalid partition" in ended.error
+    error = ended.err.splitlines()[-1]  # before it sbatch speaks itself
+    assert error.startswith("mdlm: error: sbatch refused the jobs: ")
+    assert "nvalid partition" in error
     (cell,) = cells_of(tmp_path / "outputs")
     assert state(cell).name == "new"
 
