@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mdlm.cli_compose import Composer
 from mdlm.study.cells import Cell, cells, fraction
-from mdlm.study.folder import FAILED, Task
+from mdlm.study.folder import FAILED, JOB, Task
 from mdlm.study.settings import StudySettings
 from mdlm.study.study import Study
 from mdlm.study.table import Board, say_skipped, show_plan, show_status, watch_status
@@ -84,12 +84,15 @@ def _prepared(study: Study, trusted: set[str], paths: tuple[str, ...]) -> list[C
     if not study.valid:
         raise ValueError(f"no cell of the design can be run: {study.problems().most_common(1)[0][0]}")
     say_skipped(study)
-    to_do = study.to_do(study.states())
+    states = study.states()
+    to_do = study.to_do(states)
     for cell in study.valid:
         Task.of(cell, study.settings.name, trusted, paths).write(study.folder(cell))
     study.write_design()
     for cell in to_do:
-        (study.folder(cell) / FAILED).unlink(missing_ok=True)
+        if states[cell.identity].name == "failed":  # a job that has more cells goes on without this one
+            for name in (FAILED, JOB):
+                (study.folder(cell) / name).unlink(missing_ok=True)
     if to_do:
         _first_connection(to_do[0], trusted)
     return to_do

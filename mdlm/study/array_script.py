@@ -19,11 +19,11 @@ TASK = """\
 folder=$(sed -n "${{SLURM_ARRAY_TASK_ID}}p" {listed})
 
 # Slurm warns this shell before the time limit and before a preemption; the cell saves a checkpoint and ends with 75.
-{python} -m mdlm study cell "$folder" & cell=$!
 trap 'warned=yes; kill -USR2 "$cell" 2>/dev/null' USR2
 trap 'kill -TERM "$cell" 2>/dev/null' TERM
-code=129
-while [ "$code" -gt 128 ]; do wait "$cell"; code=$?; done  # above 128: the wait was cut short by a signal
+{python} -m mdlm study cell "$folder" & cell=$!
+while kill -0 "$cell" 2>/dev/null; do wait "$cell"; done  # a signal to this shell cuts a wait short
+wait "$cell"; code=$?  # what it ended with is remembered
 if [ "$code" = 75 ] && [ -n "$warned" ]; then exec scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"; fi
 exit "$code"
 """

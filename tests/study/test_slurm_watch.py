@@ -1,5 +1,6 @@
 """What a launcher makes of the queue, without one: a scripted queue in place of `squeue` and `sbatch`."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from mdlm.study.queue import Job
 from mdlm.study.slurm import Slurm
 
 POOL = Slurm(timeout_min=60, poll_s=0.001)
+WARNED = "trap 'exit 75' USR2; sleep 0.2; kill -USR2 $PPID; for n in {1..200}; do sleep 0.05; done"
 
 
 class Cluster:
@@ -126,6 +128,24 @@ def test_the_script_asks_for_what_was_configured(tmp_path, monkeypatch):
     assert {f"#SBATCH {option}" for option in wanted} <= set(lines)
     assert lines.index("module load cuda") < lines.index("export OMP_NUM_THREADS=1")
     assert (tmp_path / "it.sh.cells").read_text() == f"{tmp_path}/a\n{tmp_path}/b c\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "requeued"),
+    [("exit 0", 0, ""), ("exit 1", 1, ""), ("kill -KILL $$", 137, ""), (WARNED, 0, "requeue 7_1\n")],
+    ids=["done", "failed", "killed", "warned"],
+)
+def test_a_task_of_the_script_ends_as_its_cell_does_or_goes_back_into_the_queue(cell, code, requeued, tmp_path):
+    """In place of Python a shell plays the cell; the queue is a file."""
+    for name, does in (("python", cell), ("scontrol", f'echo "$@" >> {tmp_path}/queue')):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    write_script(replace(POOL, python=str(tmp_path / "python")), tmp_path / "it.sh", [tmp_path / "a"])
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
+    ended = subprocess.run(["bash", tmp_path / "it.sh"], env=environment, timeout=20, capture_output=True, check=False)
+    assert ended.returncode == code
+    queue = tmp_path / "queue"
+    assert (queue.read_text() if queue.exists() else "") == requeued
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ SlurmdUser=root
 SlurmctldPort=$2
 SlurmdPort=$3
 AuthType=auth/munge
-AuthInfo=socket=$D/munge/munge.sock,cred_expire=8
+AuthInfo=socket=$D/munge/munge.sock,cred_expire=5
 CredType=cred/munge
 StateSaveLocation=$D/state
 SlurmdSpoolDir=$D/spool
@@ -35,7 +35,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
-SchedulerParameters=sched_interval=2,batch_sched_delay=0,sched_min_interval=100000,bf_interval=1
+SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=100000,bf_interval=1
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2

@@ -2,15 +2,21 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from mdlm.model.lstm import LSTM, LSTMConfig
 
 
 @dataclass(frozen=True)
 class SlowConfig(LSTMConfig):
-    """An LSTM that sleeps ``pause`` seconds before every batch; the numbers are those of the LSTM."""
+    """An LSTM that sleeps ``pause`` seconds before every batch; the numbers are those of the LSTM.
+
+    It does so until the file ``until`` is in the current directory, and fails where there is no file ``needs``.
+    """
 
     pause: float = 0.0
+    until: str = ""
+    needs: str = ""
 
     def build(self, n_states):
         return Slow(self, n_states)
@@ -20,6 +26,8 @@ class Slow(LSTM):
     """See `SlowConfig`."""
 
     def forward(self, *arguments, **options):
-        if self.training:
+        if self.config.needs:
+            Path(self.config.needs).read_text()
+        if self.training and not Path(self.config.until).is_file():
             time.sleep(self.config.pause)
         return super().forward(*arguments, **options)
