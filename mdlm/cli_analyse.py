@@ -98,7 +98,7 @@ def _keep(
 
     counts = {status: str(number) for status, number in found.table.counts.items()}
     claims = {f"claim.{claim.name}": claim.outcome for claim in found.claims}
-    tags = made_with() | {"study": name, "response": found.response.name} | counts | claims
+    tags = {**made_with(), "study": name, "response": found.response.name, **counts, **claims}
     run_id = keep_report(store, out, f"study report: {name}", files, tags, "\n".join(f"- {s}" for s in sentences))
     print(f"In MLflow: run {run_id} of experiment {store.experiment} (tag kind = study report)")
 

@@ -78,7 +78,7 @@ class Composer:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         self.loader, self.master = loader, master
-        self.repository: Any = loader.repository  # type: ignore[attr-defined]  # Hydra has only one loader
+        self.repository: Any = loader.repository  # Hydra has only one loader
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
         self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._exchanges_one_file)
         self._loaded = cache(self.repository.load_config)
