@@ -240,7 +240,12 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        # oneDNN says yes to every processor with AVX-512, and emulates the products where there are no instructions for
+        # them: training is then 1.4 to 1.8 times, sampling 1.6 to 2.9 times slower than in float32
+        emulated = torch.cpu._is_avx512_supported() and not (
+            torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        )
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and not emulated
     except (AttributeError, RuntimeError):
         return False
 

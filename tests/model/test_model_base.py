@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mdlm.model.base import CountedModel, detached, fitting_threads, full_precision, masked
+from mdlm.model.base import CountedModel, detached, fitting_threads, full_precision, has_bfloat16, masked
 from mdlm.model.encoder_decoder import EncoderDecoderConfig
 from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
@@ -211,3 +211,19 @@ def test_a_small_model_computes_on_one_thread_and_then_gives_the_others_back(hid
 def test_a_bad_hyper_parameter_is_named_in_one_line(make, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("avx512", "avx512_bf16", "amx", "native"),
+    [(True, False, False, False), (True, True, False, True), (True, True, True, True), (False, False, False, True)],
+    ids=["emulated", "Cooper Lake, Zen 4", "Sapphire Rapids", "Arm"],
+)
+def test_bfloat16_is_native_only_where_the_processor_has_instructions_for_it(
+    avx512, avx512_bf16, amx, native, monkeypatch
+):
+    """The library for matrix products says yes to all of these."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert has_bfloat16(torch.device("cpu")) == native
