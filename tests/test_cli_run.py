@@ -30,7 +30,7 @@ REQUIRED = [
 ]
 FIGURES = (  # the chain has one feature: no landscape, no surfaces
     *("autocorrelation", "chapman_kolmogorov", "drift", "dwell", "mfpt"),
-    *("partition", "populations", "timescales", "traces", "training"),
+    *("partition", "populations", "ratio", "timescales", "traces", "training"),
 )
 TEXTS = {"verdict", "notes", "reference"}
 CLOSED_FORM_T2 = -1 / math.log(0.996)  # of the chain in conf/system/chain.yaml: two pairs, 0.002 out of each
