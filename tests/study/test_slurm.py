@@ -83,10 +83,9 @@ def said(ended):
 
 def until(condition, seconds=300):
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {condition.__name__}"
         time.sleep(0.2)
-    return found
 
 
 def cells_of(folder):
@@ -174,11 +173,7 @@ def test_a_script_needs_no_launcher_and_goes_on_after_a_warning(slurm, mdlm, tmp
     assert "2 cells in array.sh.cells beside it; submit it with: sbatch array.sh" in shown
     subprocess.run(["sbatch", "array.sh"], check=True, cwd=tmp_path, capture_output=True)
     warned, left_alone = cells = cells_of(tmp_path / "outputs")
-
-    def both_are_training():
-        return all(map(is_training, cells))
-
-    until(both_are_training)
+    until(lambda: all(map(is_training, cells)))
     batch = next(job.id for key, job in queue.jobs().items() if key.startswith("array/1"))
     subprocess.run(["scancel", "--batch", "--signal=USR2", batch], check=True)
     (tmp_path / "fast").touch()
@@ -241,11 +236,7 @@ def test_a_cell_that_is_stopped_says_so_by_its_exit_code(mdlm, tmp_path, monkeyp
     said(mdlm("study", "submit", *CELLS, "script=array.sh", "training.max_epochs=2", cwd=tmp_path))
     (cell,) = cells_of(tmp_path / "outputs")
     process = start(tmp_path, "cell", str(cell))
-
-    def it_is_training():
-        return is_training(cell)
-
-    until(it_is_training)
+    until(lambda: is_training(cell))
     process.send_signal(signal.SIGUSR2)
     assert process.wait(30) == 75
     assert state(cell).name == "interrupted"
