@@ -94,13 +94,14 @@ def _keep(
     store: MLflow, out: Path, name: str, files: Sequence[Path], found: Analysis, sentences: Sequence[str]
 ) -> None:
     from mdlm.fingerprint import made_with
+    from mdlm.tracking.base import KIND_TAG, REPORT, STUDY_TAG
     from mdlm.tracking.study_report import keep_report
 
     counts = {status: str(number) for status, number in found.table.counts.items()}
     claims = {f"claim.{claim.name}": claim.outcome for claim in found.claims}
-    tags = {**made_with(), "study": name, "response": found.response.name, **counts, **claims}
-    run_id = keep_report(store, out, f"study report: {name}", files, tags, "\n".join(f"- {s}" for s in sentences))
-    print(f"In MLflow: run {run_id} of experiment {store.experiment} (tag kind = study report)")
+    tags = {**made_with(), STUDY_TAG: name, "response": found.response.name, **counts, **claims}
+    run_id = keep_report(store, out, f"{REPORT}: {name}", files, tags, "\n".join(f"- {s}" for s in sentences))
+    print(f"In MLflow: run {run_id} of experiment {store.experiment} (tag {KIND_TAG} = {REPORT})")
 
 
 def _store(fields: Mapping[str, str], runs: Sequence[Run]) -> MLflow | str:

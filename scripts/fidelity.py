@@ -16,17 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from mdlm.build import build
-from mdlm.evaluation import Evaluation
 from mdlm.experiment import Experiment
-from mdlm.kinetics.counts import transition_counts
-from mdlm.kinetics.judge import DATA, SAMPLED
-from mdlm.kinetics.ratio_curve import RatioCurve, ratio_curve, ratio_lag_times
-from mdlm.kinetics.transitions import unseen_transitions
+from mdlm.masking import without_unseen
 from mdlm.model.base import LanguageModel
 from mdlm.progress import silent
 from mdlm.tokens.base import Tokens
@@ -58,7 +53,6 @@ CANDIDATES = {
     "transformer_anchor": ["model=transformer", "model.anchor=markov"],
 }
 ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=2000"]
-N_LAGS = 6
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -124,10 +118,11 @@ def measured(run: Experiment) -> dict[str, object]:
     sampled = chains()
     row["sample_seconds"] = round(time.perf_counter() - begin, 1)
     evaluation = run.evaluate(stages, sampled)
-    row |= unseen(evaluation, strided)
-    curve = ratios(evaluation, evaluation.sequences.sampled_macrostates)
+    curve, unseen = evaluation.comparison.t2_ratio_curve, evaluation.unseen
     metrics = evaluation.metrics()
     row |= {
+        "unseen_per_token": f"{unseen.rate:.3g}",
+        "unseen_test_per_token": f"{unseen.held_out_rate:.3g}",
         "t2_data": f"{metrics[f't2_data_{evaluation.comparison.time_unit}']:.4g}",
         "lags": listed(curve.lag_times),
         "ratios": listed(curve.ratios),
@@ -138,10 +133,10 @@ def measured(run: Experiment) -> dict[str, object]:
         "mfpt_log_error_rms": f"{metrics['mfpt_log_error_rms']:.3g}",
         "masked_ratios": "",
     }
-    if row["unseen_per_token"] not in ("0", "nan") and tokens.train.n_tokens == tokeniser.n_states:
-        model.forbid(torch.from_numpy(jump_counts(tokens.train.pieces, model.n_states) == 0))
-        masked = evaluation.sequences.lumping.lump(chains())
-        row["masked_ratios"] = listed(ratios(evaluation, masked).ratios)
+    if unseen.n_jumps and tokens.train.n_tokens == tokeniser.n_states:
+        with without_unseen(model, tokens.train.pieces):
+            masked = run.evaluate(stages, chains())
+        row["masked_ratios"] = listed(masked.comparison.t2_ratio_curve.ratios)
     return row
 
 
@@ -154,25 +149,6 @@ def likelihoods(model: LanguageModel, tokens: Split[Tokens]) -> dict[str, object
         "nll_test": f"{nll_nats_per_token(model, tokens.test.pieces):.5f}",
         "forbidden_test_share": f"{forbidden:.2g}",
     }
-
-
-def unseen(evaluation: Evaluation, strided: Split[Dtraj]) -> dict[str, object]:
-    """Rate of jumps that training never saw, in the sample and, to compare, in the test data."""
-    n_states = strided.train.n_states
-    reference = transition_counts(strided.train.pieces, n_states)
-    rates = [
-        unseen_transitions(transition_counts(pieces, n_states), reference).rate
-        for pieces in (evaluation.sequences.sampled.pieces, strided.test.pieces)
-    ]
-    return {"unseen_per_token": f"{rates[0]:.3g}", "unseen_test_per_token": f"{rates[1]:.3g}"}
-
-
-def ratios(evaluation: Evaluation, sampled: Dtraj) -> RatioCurve:
-    """t2 of a sample over that of the training data, from one token to a tenth of t2."""
-    measure = evaluation.judge.measure
-    lags = ratio_lag_times(measure.t2, sampled.frame_time, N_LAGS)
-    of_data = measure.points(evaluation.sequences.data_macrostates, lags, DATA, silent)
-    return ratio_curve(measure.points(sampled, lags, SAMPLED, silent), of_data, measure.confidence)
 
 
 def listed(values: np.ndarray) -> str:

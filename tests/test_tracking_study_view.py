@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mdlm.tracking import MLflow
+from mdlm.tracking.study_report import keep_report
 from mdlm.tracking.study_view import save_view, studies, view_state
 
 
@@ -42,6 +43,13 @@ def saved(store):
     client, experiment_id = store.open()
     tags = client.get_experiment(experiment_id).tags
     return {key: value for key, value in tags.items() if key.startswith("mlflow.sharedViewState.")}
+
+
+def test_the_report_of_a_study_is_none_of_its_cells_and_makes_no_study(store, tmp_path):
+    before = {name: len(runs) for name, runs in studies(*store.open()).items()}
+    for name in ("first", "of a sweep"):
+        keep_report(store, tmp_path / name, name, [], {"study": name}, "")
+    assert {name: len(runs) for name, runs in studies(*store.open()).items()} == before == {"first": 2, "second": 1}
 
 
 def test_the_columns_are_what_varies_then_what_came_of_it():

@@ -241,7 +241,7 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     try:
         # oneDNN says yes to every processor with AVX-512, and emulates the products where there are no instructions for
-        # them: training is then 1.4 to 1.8 times, sampling 1.6 to 2.9 times slower than in float32
+        # them: training is then 1.4 to 1.9 times, sampling 1.6 to 2.9 times slower than in float32
         emulated = torch.cpu._is_avx512_supported() and not (
             torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         )

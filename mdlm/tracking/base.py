@@ -12,6 +12,9 @@ from typing import Any
 STUDY_TAG, FACTOR_TAG = "study", "factor."
 """What a run of a study is found by: the study's name, and the level of each factor under ``factor.NAME``."""
 
+KIND_TAG, REPORT = "kind", "study report"
+"""What marks the run that holds the analysis of a study and is none of its cells."""
+
 
 class Tracker:
     """Where one run is written down; this one writes nothing."""

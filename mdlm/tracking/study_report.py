@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdlm.tracking.base import KIND_TAG, REPORT
 from mdlm.tracking.mlflow import FOLDER_TAG, MLflow
 from mdlm.tracking.writer import RunWriter, first_line, shown
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-KIND_TAG, KIND = "kind", "study report"
 NOTE_TAG = "mlflow.note.content"  # what the UI shows as the description of a run
 
 
@@ -63,10 +63,10 @@ def keep_report(
 def _run_of(client: MlflowClient, experiment_id: str, folder: str, name: str) -> str:
     """The run of the analyses into a folder, made first where there is none."""
     quoted = folder.replace("'", "\\'")
-    wanted = f"tags.{FOLDER_TAG} = '{quoted}' and tags.{KIND_TAG} = '{KIND}'"
+    wanted = f"tags.{FOLDER_TAG} = '{quoted}' and tags.{KIND_TAG} = '{REPORT}'"
     found = client.search_runs([experiment_id], wanted, max_results=1)
     if not found:
-        tags = {FOLDER_TAG: folder, KIND_TAG: KIND}
+        tags = {FOLDER_TAG: folder, KIND_TAG: REPORT}
         return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
     run_id = str(found[0].info.run_id)
     client.update_run(run_id, status="RUNNING", name=name)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mdlm.tracking.base import FACTOR_TAG, STUDY_TAG
+from mdlm.tracking.base import FACTOR_TAG, KIND_TAG, REPORT, STUDY_TAG
 
 if TYPE_CHECKING:
     from mlflow.entities import Run, RunData
@@ -33,10 +33,11 @@ MLFLOW_SECTION = "Model metrics"
 
 
 def studies(client: MlflowClient, experiment_id: str) -> dict[str, list[Run]]:
-    """The runs of every study of an MLflow experiment, studies in the order of their names."""
+    """The cells of every study of an MLflow experiment, studies in the order of their names."""
     found = defaultdict(list)
     for run in _pages(client, experiment_id, f"tags.{STUDY_TAG} LIKE '%'"):
-        found[run.data.tags[STUDY_TAG]].append(run)
+        if run.data.tags.get(KIND_TAG) != REPORT:
+            found[run.data.tags[STUDY_TAG]].append(run)
     return {name: found[name] for name in sorted(found)}
 
 

@@ -19,15 +19,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mdlm.model.base import LanguageModel, masked
-from mdlm.progress import Progress, silent
-from mdlm.training.batches import Streams
+from mdlm.model.base import LanguageModel
+from mdlm.training.evaluate import predictions
 from mdlm.training.support import jump_counts
 from mdlm.trajectory import FloatArray, IntArray
 
 N_MODES = 10
 N_PASSES = 3
-"""Over the training data; each divides what is left of a wrong flux by ten or more."""
+"""Over the training data; what is left of a wrong flux, but for the prior's pull, fell to a fifth or less in each."""
 
 PRIOR_WIDTH = 2.0
 """In nats. Networks overrate fluxes up to twentyfold: then it pulls by less than one event."""
@@ -37,22 +36,19 @@ NEGLIGIBLE_GAIN = 1e-3
 """In nats of all training data together, at which Newton's method ends."""
 
 
-def calibrate(model: LanguageModel, pieces: Sequence[IntArray], progress: Progress = silent) -> None:
+def calibrate(model: LanguageModel, pieces: Sequence[IntArray]) -> None:
     """Make a network's slow fluxes those of the data; see the head of this file.
 
     Args:
-        model: Reads without dropout here; its `LanguageModel.bias_VV` is changed.
+        model: Its `LanguageModel.bias_VV` is changed.
         pieces: The training data.
-        progress: Told the passes over the data that are done.
     """
     counts = jump_counts(pieces, model.n_states)
     modes = slow_modes(counts, N_MODES)
     theta = np.zeros((modes.shape[1], modes.shape[1] - 1))
-    for done in range(N_PASSES):
-        progress(done, N_PASSES, "calibrating the slow fluxes")
+    for _ in range(N_PASSES):
         before, theta = theta, slow_fluxes(counts, expected_jumps(model, pieces), modes, theta)
         model.bias_VV += torch.from_numpy(modes @ (theta - before) @ modes[:, 1:].T).to(model.bias_VV)
-    progress(N_PASSES, N_PASSES)
 
 
 def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
@@ -84,26 +80,18 @@ def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
     return modes
 
 
-@torch.inference_mode()
 def expected_jumps(model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int = 512) -> FloatArray:
-    """How often a model expects each jump, given the data's own histories.
-
-    The model reads the pieces as contiguous streams with carried state, as it samples.
+    """How often a model expects each jump, given the data's own histories; see `mdlm.training.evaluate.predictions`.
 
     Returns:
         To be compared with `mdlm.training.support.jump_counts`; row: from, column: to.
     """
-    device = model.forbidden_VV.device
-    streams = Streams(pieces, chunk_length, n_streams=64, device=device)
-    expected_VV = torch.zeros(model.n_states, model.n_states, device=device, dtype=torch.float64)
-    state = model.initial_state(streams.n_rows)
-    for batch in streams.epoch(np.random.default_rng(0)):
-        logits_BTV, state = model(batch.inputs_BT, masked(state, batch.keep_B))
-        if not batch.warm_up:
-            real_BT = batch.targets_BT >= 0
-            of_chunk_VV = torch.zeros_like(model.bias_VV)
-            of_chunk_VV.index_add_(0, batch.inputs_BT[real_BT], logits_BTV[real_BT].softmax(dim=-1))
-            expected_VV += of_chunk_VV
+    expected_VV = torch.zeros_like(model.bias_VV, dtype=torch.float64)
+    for batch, logits_BTV in predictions(model, pieces, chunk_length):
+        real_BT = batch.targets_BT >= 0
+        of_chunk_VV = torch.zeros_like(model.bias_VV)
+        of_chunk_VV.index_add_(0, batch.inputs_BT[real_BT], logits_BTV[real_BT].softmax(dim=-1))
+        expected_VV += of_chunk_VV
     return np.asarray(expected_VV.cpu().numpy())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 OPTIMISER = "optimiser."
@@ -101,7 +101,20 @@ def check_vocabulary(path: Path, was: Sequence[str], now: Sequence[str]) -> None
     )
 
 
-def weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Give a model its own among the tensors of a checkpoint.
+
+    Raises:
+        ValueError: They are not those of this model: the checkpoint is another version's.
+    """
+    try:
+        model.load_state_dict(_weights(tensors))
+    except RuntimeError as error:
+        why = "; ".join(line.strip() for line in str(error).splitlines()[1:])
+        raise ValueError(f"checkpoint {path} is of another version of mdlm ({why}); train again") from error
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The model's own among a checkpoint's tensors."""
     return {name: tensor for name, tensor in tensors.items() if not name.startswith((OPTIMISER, POSITION))}
 

@@ -1,21 +1,42 @@
-"""Negative log-likelihood of held-out data."""
+"""What a model predicts of given data, and the negative log-likelihood of held-out ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mdlm.model.base import LanguageModel, masked
-from mdlm.training.batches import Streams
+from mdlm.training.batches import Batch, Streams
 from mdlm.training.objective import summed_nll
 from mdlm.trajectory import IntArray
 
 
-@torch.inference_mode()
 def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int = 512) -> float:
     """Mean negative log-likelihood of each state given all states before it in its piece.
+
+    Args:
+        model: See `predictions`.
+        pieces: Discrete trajectories.
+        chunk_length: See `predictions`.
+
+    Returns:
+        Nats per token; infinite where the model holds an observed jump to be impossible.
+    """
+    total, count = torch.zeros((), dtype=torch.float64, device=model.forbidden_VV.device), 0
+    for batch, logits_BTV in predictions(model, pieces, chunk_length):
+        total += summed_nll(logits_BTV, batch.targets_BT)
+        count += batch.n_targets
+    return float(total) / count
+
+
+@torch.inference_mode()
+def predictions(
+    model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int = 512
+) -> Iterator[tuple[Batch, Tensor]]:
+    """The logits after each state of some data, chunk by chunk.
 
     The model reads the pieces as contiguous streams with carried state, so what is judged is what samples.
 
@@ -24,21 +45,16 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
         pieces: Discrete trajectories.
         chunk_length: Frames per forward pass, and the warm-up of a run that begins inside a piece.
 
-    Returns:
-        Nats per token; infinite where the model holds an observed jump to be impossible.
+    Yields:
+        Inputs and targets, and ``logits_BTV``.
     """
-    device = next((tensor.device for tensor in model.state_dict().values()), torch.device("cpu"))
+    device = model.forbidden_VV.device
     streams = Streams(pieces, chunk_length, n_streams=64, device=device)
     was_training = model.training
     model.eval()
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    count = 0
     state = model.initial_state(streams.n_rows)
     for batch in streams.epoch(np.random.default_rng(0)):
-        logits, state = model(batch.inputs_BT, masked(state, batch.keep_B))
-        if batch.warm_up:
-            continue
-        total += summed_nll(logits, batch.targets_BT)
-        count += batch.n_targets
+        logits_BTV, state = model(batch.inputs_BT, masked(state, batch.keep_B))
+        if not batch.warm_up:
+            yield batch, logits_BTV
     model.train(was_training)
-    return float(total) / count

@@ -46,5 +46,5 @@ def load(path: Path, config: ModelConfig) -> LanguageModel:
     """The model in ``best.safetensors``, in evaluation mode on the CPU."""
     tensors, description = checkpoint.read(path)
     model = config.build(description["n_states"])
-    model.load_state_dict(tensors)
+    checkpoint.load_weights(model, tensors, path)
     return model.eval()

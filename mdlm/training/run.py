@@ -96,10 +96,10 @@ class Run:
     def _take_the_best(self, progress: Progress) -> None:
         """Load the weights of the best epoch; calibrate them once, also where a run is taken up again."""
         tensors, description = checkpoint.read(self.best_path)
-        self.model.load_state_dict(tensors)
+        checkpoint.load_weights(self.model, tensors, self.best_path)
         if self.training.calibrate and not description.get("calibrated"):
-            self.model.eval()
-            calibrate(self.model, self.tokens.train.pieces, progress)
+            progress(self.training.max_epochs, self.training.max_epochs, "calibrating the slow fluxes")
+            calibrate(self.model, self.tokens.train.pieces)
             with self.interruptions.held():
                 checkpoint.write(self.best_path, self.model.state_dict(), self._description() | {"calibrated": True})
 
@@ -215,7 +215,7 @@ class Run:
         self.history = [Epoch(**epoch) for epoch in description["history"]]
         if self.history:
             checkpoint.read(self.best_path)  # better refused now than after the last epoch
-        self.model.load_state_dict(checkpoint.weights(tensors))
+        checkpoint.load_weights(self.model, tensors, self.last_path)
         checkpoint.restore_optimiser(self.optimiser, tensors)
         if description.get("position") is not None:
             self.position = Position.restored(tensors, description["position"], self.device)

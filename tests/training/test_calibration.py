@@ -120,7 +120,7 @@ def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
 
     found = minimize(loss, np.zeros(12), method="BFGS", options={"gtol": 1e-9})
     theta = slow_fluxes(counts, expected, modes, start)
-    np.testing.assert_allclose(theta, found.x.reshape(4, 3), atol=2e-3)
+    np.testing.assert_allclose(theta, found.x.reshape(4, 3), atol=1e-3)
 
 
 def test_a_flux_that_was_expected_twice_and_never_came_is_lowered_but_not_ruled_out():

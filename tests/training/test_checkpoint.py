@@ -116,3 +116,13 @@ def test_an_optimiser_goes_on_where_it_was():
 
     _, saved = trained(3)
     assert torch.equal(trained(5)[0], trained(2, saved)[0])
+
+
+def test_weights_of_another_version_are_refused_by_name(path):
+    model = torch.nn.Linear(2, 1)
+    weights = {"optimiser.0.exp_avg": torch.ones(1), "weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([3.0])}
+    checkpoint.load_weights(model, weights, path)
+    assert model.weight.tolist() == [[1.0, 2.0]]
+    del weights["bias"]
+    with pytest.raises(ValueError, match=r'^checkpoint \S+ is of another version of mdlm \(Missing key.*"bias"'):
+        checkpoint.load_weights(model, weights, path)
