@@ -40,7 +40,7 @@ from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
 
 JUDGEMENT = (
     "baselines.",
-    *("macrostates.", "sampling.", "kinetics.", "tracking.", "study.", "cache_dir", "training.device"),
+    *("macrostates.", "sampling.", "kinetics.", "tracking.", "study.", "cache_dir", "figures", "training.device"),
     *("training.micro_batch_size", "training.checkpoint_minutes"),
     *("system.lag_time", "system.directory", "system.n_processes"),
 )
@@ -77,6 +77,7 @@ class Experiment:
         validation_fraction: Held out to decide when to stop.
         test_fraction: Held out for prompts and the final likelihood.
         cache_dir: Where finished stages are kept.
+        figures: Whether to draw them and to write the report, or to leave both to `mdlm report`.
         study: The sweep it may be part of, which a run does not read.
     """
 
@@ -98,6 +99,7 @@ class Experiment:
     validation_fraction: float
     test_fraction: float
     cache_dir: Path
+    figures: bool = True
     study: StudySettings | None = None
 
     def check(self) -> None:
@@ -180,7 +182,7 @@ class Experiment:
             learning = alongside(self, learning, read, evaluation, fitted.model, (sampled.prompts, sampled.seed))
             outcome = Outcome(directory, evaluation, config, trained_by(directory), learning)
             write_chains(directory, evaluation.sequences, read.tokeniser, sampled)
-            files = write_results(outcome)
+            files = write_results(outcome, self.figures)
             tracker.curve([asdict(epoch) for epoch in fitted.history])
             tracker.metrics(outcome.metrics)
             tracker.tags({"verdict": outcome.verdict, "batching": fitted.batching})

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 LEARNING_FILE = "learning.json"
 
 
-def write_results(outcome: Outcome) -> list[Path]:
+def write_results(outcome: Outcome, figures: bool = True) -> list[Path]:
     """Write everything a judgement leaves behind; each file appears whole or not at all.
+
+    Args:
+        outcome: What to write.
+        figures: Whether to draw, and to write the report, which is made of figures. `mdlm report` does both later.
 
     Returns:
         The files and directories to keep with the run elsewhere.
     """
-    from mdlm.report.figures import draw_all
-    from mdlm.report.page import write_page
     from mdlm.report.table import as_text
 
     directory = outcome.directory
@@ -40,10 +42,15 @@ def write_results(outcome: Outcome) -> list[Path]:
     if outcome.learning:
         text = json.dumps(_described(outcome.learning), indent=2) + "\n"
         write_atomically(directory / LEARNING_FILE, lambda path: path.write_text(text))
-    figures = draw_all(outcome, directory / "figures")
-    write_page(outcome)
-    names = ("config.yaml", "metrics.json", "summary.txt", "report.html", LEARNING_FILE, "checkpoint/best.safetensors")
-    return [*(path for name in names if (path := directory / name).exists()), figures]
+    names = ["config.yaml", "metrics.json", "summary.txt", LEARNING_FILE, "checkpoint/best.safetensors"]
+    if figures:
+        from mdlm.report.figures import draw_all
+        from mdlm.report.page import write_page
+
+        draw_all(outcome, directory / "figures")
+        write_page(outcome)
+        names += ["report.html", "figures"]
+    return [path for name in names if (path := directory / name).exists()]
 
 
 def _described(learning: Learning) -> dict[str, Any]:

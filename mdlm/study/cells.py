@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Compose = Callable[[Sequence[str]], tuple[dict[str, Any], dict[str, str]]]
 """From a cell's overrides to its resolved configuration and the option of every group."""
 
-ELSEWHERE = ("tracking", "cache_dir", "study")
-"""Fields of an experiment that say where things are kept, not what they are."""
+ELSEWHERE = ("tracking", "cache_dir", "figures", "study")
+"""Fields of an experiment that say where things are kept and how they are shown, not what they are."""
 
 
 @dataclass(frozen=True)
