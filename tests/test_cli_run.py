@@ -68,7 +68,7 @@ def test_a_run_ends_with_the_table_and_where_to_look_next(finished):
     summary = (folder / "run" / "summary.txt").read_text()
     assert [line.rstrip() for line in ended.out.splitlines()] == [line.rstrip() for line in summary.splitlines()]
     results, runs = ended.out.rstrip().splitlines()[-2:]
-    assert results.startswith("Results and figures: ")
+    assert results.startswith("Results: ")
     assert runs == "All runs side by side: mdlm ui"
 
 
@@ -291,4 +291,4 @@ def test_the_path_of_the_results_is_never_broken(mdlm, tiny, tmp_path):
     folder = tmp_path / "a rather long name of a folder" / ("x" * 100)
     ended = mdlm("train", *tiny, "model=markov", "tracking=none", f"hydra.run.dir='{folder}'", cwd=tmp_path)
     assert ended.code == 0, ended.err
-    assert f"Results and figures: {folder}\n" in ended.out
+    assert f"Results: {folder}\n" in ended.out

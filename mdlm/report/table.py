@@ -39,8 +39,7 @@ def as_text(outcome: Outcome) -> str:
 def _print(console: Console, outcome: Outcome) -> None:
     console.print(_everything(outcome))
     # A path must stay whole, however narrow the terminal.
-    left = "Results and figures" if (outcome.directory / "figures").is_dir() else "Results"
-    console.print(Text(f"{left}: {outcome.directory}\nAll runs side by side: mdlm ui"), soft_wrap=True)
+    console.print(Text(f"Results: {outcome.directory}\nAll runs side by side: mdlm ui"), soft_wrap=True)
 
 
 def _everything(outcome: Outcome) -> Group:
