@@ -1,6 +1,7 @@
 """The address `mdlm ui` prints, opened in a browser."""
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
@@ -63,11 +64,11 @@ def processes_on(port):
 
 
 @contextlib.contextmanager
-def serving(mdlm_start, folder, printed):
+def serving(mdlm_start, folder, printed, *options):
     """A running `mdlm ui`: its process, port and the address it printed."""
     port = free_port()
     with printed.open("w") as file:
-        process = mdlm_start("ui", "--port", port, cwd=folder, stdout=file)
+        process = mdlm_start("ui", "--port", port, *options, cwd=folder, stdout=file)
     deadline = time.monotonic() + 120
     while "Stop with" not in printed.read_text() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -153,3 +154,23 @@ def test_a_port_in_use_is_named(mdlm, finished):
         ended = mdlm("ui", "--port", port, cwd=finished[0])
     assert ended.code != 0
     assert f"127.0.0.1:{port} cannot be listened on" in ended.error
+
+
+def status(port, method, called, origin=None):
+    """What the server on this machine answers to a request under some name, as from a page of some origin."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Host": f"{called}:{port}", "Content-Type": "application/json"} | ({"Origin": origin} if origin else {})
+    body = '{"experiment_ids": []}' if method == "POST" else None
+    connection.request(method, "/api/2.0/mlflow/runs/search" if body else "/", body, headers)
+    return connection.getresponse().status
+
+
+def test_other_machines_may_call_a_server_that_listens_to_them_by_its_name_only(mdlm_start, finished, tmp_path):
+    name = socket.gethostname()
+    with serving(mdlm_start, finished[0], tmp_path / "printed", "--host", "0.0.0.0") as (_, port, address):
+        assert address.startswith(f"http://{name}:{port}/")
+        for called in (name, "localhost", "10.1.2.3"):
+            assert status(port, "GET", called) == 200
+            assert status(port, "POST", called, f"http://{called}:{port}") == 200
+        assert status(port, "GET", "elsewhere.example") == 403
+        assert status(port, "POST", name, "http://elsewhere.example") == 403

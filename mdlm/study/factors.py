@@ -9,7 +9,15 @@ from typing import Any
 from mdlm.study.runs import Run
 
 IGNORED_GROUPS = ("experiment", "tracking", "study", "hydra/")
-IGNORED_LEAVES = ("cache_dir", "figures", "tracking.", "study.", "training.device", "system.directory", "system.n_processes")
+IGNORED_LEAVES = (
+    "cache_dir",
+    "figures",
+    "tracking.",
+    "study.",
+    "training.device",
+    "system.directory",
+    "system.n_processes",
+)
 ABSENT = "-"
 Columns = dict[str, list[str]]
 
