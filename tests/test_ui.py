@@ -158,11 +158,13 @@ def test_a_port_in_use_is_named(mdlm, finished):
 
 def status(port, method, called, origin=None):
     """What the server on this machine answers to a request under some name, as from a page of some origin."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Host": f"{called}:{port}", "Content-Type": "application/json"} | ({"Origin": origin} if origin else {})
     body = '{"experiment_ids": []}' if method == "POST" else None
-    connection.request(method, "/api/2.0/mlflow/runs/search" if body else "/", body, headers)
-    return connection.getresponse().status
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request(method, "/api/2.0/mlflow/runs/search" if body else "/", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
 
 
 def test_other_machines_may_call_a_server_that_listens_to_them_by_its_name_only(mdlm_start, finished, tmp_path):

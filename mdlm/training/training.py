@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 import torch
 
-from mdlm.model.base import CountedModel, ModelConfig, check_at_least, fitting_threads, has_bfloat16
+from mdlm.model.base import CountedModel, ModelConfig, can_bfloat16, check_at_least, fitting_threads, has_bfloat16
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -118,9 +118,16 @@ class Training:
         return device
 
     def uses_bfloat16(self) -> bool:
-        """Whether matrix products run in bfloat16."""
+        """Whether matrix products run in bfloat16.
+
+        Raises:
+            ValueError: They shall, and this machine cannot; known here only, as a study may be planned on another.
+        """
+        device = self.torch_device()
         if self.precision == "auto":
-            return has_bfloat16(self.torch_device())
+            return has_bfloat16(device)
+        if self.precision == "bfloat16" and not can_bfloat16(device):
+            raise ValueError(f"precision (bfloat16) is not what this {device.type} computes in; use auto or float32")
         return self.precision == "bfloat16"
 
     def batches(self, pieces: Sequence[IntArray]) -> Batches:
