@@ -20,6 +20,17 @@ import pytest
 from mdlm.cli import main
 from mdlm.fingerprint import code_version
 
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("bfloat16"):
+        import torch
+
+        from mdlm.model.base import can_bfloat16
+
+        if not can_bfloat16(torch.device("cpu")):
+            pytest.skip("this processor cannot compute in bfloat16")
+
+
 collect_ignore = ["conftest.py"]  # no doctests here, and pytest cannot tell files of one name apart
 
 TINY = [

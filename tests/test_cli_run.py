@@ -286,6 +286,21 @@ def test_leftovers_of_a_killed_writer_are_cleared_away(mdlm, tiny, tmp_path):
     assert not any(leftover.exists() for leftover in leftovers)
 
 
+def test_a_run_without_figures_leaves_its_numbers_and_the_report_draws_them(mdlm, tiny, tmp_path):
+    folder = tmp_path / "run"
+    ended = mdlm(
+        "train", *tiny, "model=markov", "tracking=none", "figures=false", f"hydra.run.dir={folder}", cwd=tmp_path
+    )
+    assert ended.code == 0, ended.err
+    assert (folder / "metrics.json").exists()
+    assert not (folder / "figures").exists()
+    assert not (folder / "report.html").exists()
+    ended = mdlm("report", f"run={folder}", "--no-browser", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    assert (folder / "figures" / "timescales.png").exists()
+    assert (folder / "report.html").exists()
+
+
 def test_the_path_of_the_results_is_never_broken(mdlm, tiny, tmp_path):
     """A terminal narrower than the path would wrap it, and nobody could copy it."""
     folder = tmp_path / "a rather long name of a folder" / ("x" * 100)

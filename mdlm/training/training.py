@@ -127,7 +127,9 @@ class Training:
         if self.precision == "auto":
             return has_bfloat16(device)
         if self.precision == "bfloat16" and not can_bfloat16(device):
-            raise ValueError(f"precision (bfloat16) is not what this {device.type} computes in; use auto or float32")
+            raise ValueError(
+                f"training.precision (bfloat16) is not what this {device.type} computes in; use auto or float32"
+            )
         return self.precision == "bfloat16"
 
     def batches(self, pieces: Sequence[IntArray]) -> Batches:

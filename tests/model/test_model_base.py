@@ -5,17 +5,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mdlm.model.base import CountedModel, can_bfloat16, detached, fitting_threads, full_precision, has_bfloat16, masked
+from mdlm.model.base import CountedModel, detached, fitting_threads, full_precision, has_bfloat16, masked
 from mdlm.model.encoder_decoder import EncoderDecoderConfig
 from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
 from mdlm.model.semi_markov import SemiMarkovConfig
 from mdlm.model.transformer import TransformerConfig
-
-needs_bfloat16 = pytest.mark.skipif(
-    not can_bfloat16(torch.device("cpu")), reason="this processor cannot compute in bfloat16"
-)
 
 N_STATES, N_CHAINS, N_FRAMES = 5, 4, 40
 
@@ -143,7 +139,7 @@ def test_chains_do_not_see_each_other(model, tokens):
     assert_close(alone[0], together[2], rtol=1e-5, atol=1e-5)
 
 
-@needs_bfloat16
+@pytest.mark.bfloat16
 def test_logits_are_in_single_precision_under_autocast(model, tokens):
     with torch.autocast("cpu", torch.bfloat16):
         logits, state = model(tokens)

@@ -45,7 +45,13 @@ def test_what_decides_a_result_decides_the_identity(experiment):
 
 def test_where_things_are_kept_and_how_they_are_said_does_not(experiment):
     plain = identity_of(experiment())
-    for overrides in (["tracking=none"], ["cache_dir=elsewhere"], ["study.name=other"], ["model=lstm", "stride=1"]):
+    for overrides in (
+        ["tracking=none"],
+        ["cache_dir=elsewhere"],
+        ["figures=false"],
+        ["study.name=other"],
+        ["model=lstm", "stride=1"],
+    ):
         assert identity_of(experiment(*overrides)) == plain
 
 

@@ -3,14 +3,9 @@ import os
 import pytest
 import torch
 
-from mdlm.model.base import can_bfloat16
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.training.precision import autocast, deterministic_algorithms, forked_random_numbers
-
-needs_bfloat16 = pytest.mark.skipif(
-    not can_bfloat16(torch.device("cpu")), reason="this processor cannot compute in bfloat16"
-)
 
 CPU = torch.device("cpu")
 
@@ -60,7 +55,7 @@ def test_the_workspace_a_user_chose_is_kept(monkeypatch):
     ],
     ids=["lstm", "transformer"],
 )
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=needs_bfloat16)])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.bfloat16)])
 def test_every_model_trains_in_deterministic_mode_and_on_a_cpu_the_bits_are_the_same(
     training, tokens, tmp_path, config, precision
 ):

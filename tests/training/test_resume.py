@@ -7,16 +7,11 @@ import time
 import pytest
 import torch
 
-from mdlm.model.base import can_bfloat16
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.training import checkpoint, run
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.trajectory import Split
-
-needs_bfloat16 = pytest.mark.skipif(
-    not can_bfloat16(torch.device("cpu")), reason="this processor cannot compute in bfloat16"
-)
 
 # with dropout, so that its random numbers must match too
 CONFIGS = {
@@ -106,7 +101,7 @@ def in_the_middle(update, error):
 
 @both
 @pytest.mark.parametrize("batching", ["streams", "windows"])
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=needs_bfloat16)])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.bfloat16)])
 @pytest.mark.parametrize("end", ["killed", "stopped"])
 def test_a_run_ended_within_an_epoch_goes_on_there_with_the_same_bits(
     training, tokens, tmp_path, config, batching, precision, end

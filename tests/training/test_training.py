@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mdlm.model.base import can_bfloat16
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
 from mdlm.model.transformer import TransformerConfig
@@ -17,10 +16,6 @@ from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.fitted import load
 from mdlm.training.optimiser import Schedule
 from mdlm.trajectory import Split
-
-needs_bfloat16 = pytest.mark.skipif(
-    not can_bfloat16(torch.device("cpu")), reason="this processor cannot compute in bfloat16"
-)
 
 LSTM = LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0)
 TRANSFORMER = TransformerConfig(width=8, heads=2, layers=2, window=6, dropout=0.3)
@@ -164,7 +159,7 @@ def test_the_gradient_is_clipped_to_its_largest_norm(training, tokens, tmp_path,
 
 
 @pytest.mark.parametrize("config", [DEEP_LSTM, TRANSFORMER])
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=needs_bfloat16)])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.bfloat16)])
 @pytest.mark.parametrize("batching", ["streams", "windows"])
 def test_every_precision_and_batching_trains_every_network(training, tokens, tmp_path, config, precision, batching):
     """Two states in turn: their entropy is zero, a guess costs ln 2."""
@@ -182,13 +177,13 @@ def test_every_precision_and_batching_trains_every_network(training, tokens, tmp
 def test_bfloat16_is_refused_in_one_line_where_the_processor_cannot(training, monkeypatch):
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     with pytest.raises(
-        ValueError, match=r"^precision \(bfloat16\) is not what this cpu computes in; use auto or float32$"
+        ValueError, match=r"^training.precision \(bfloat16\) is not what this cpu computes in; use auto or float32$"
     ):
         training(precision="bfloat16", device="cpu").uses_bfloat16()
     assert not training(precision="auto", device="cpu").uses_bfloat16()
 
 
-@needs_bfloat16
+@pytest.mark.bfloat16
 @pytest.mark.parametrize("config", [DEEP_LSTM, TRANSFORMER])
 def test_bfloat16_reaches_the_products_and_not_the_evaluation(training, tokens, tmp_path, config):
     """Eight bits: losses differ in the third digit or so, not in the first."""
