@@ -1,18 +1,22 @@
-"""Whether a model keeps the slowest timescale at the saving interval: rung x candidate x seed, one row each in a CSV.
+"""Whether a model keeps the slowest timescale at the saving interval: rung x candidate x subset x seed, a row each.
 
-A rung is a system with its tokens, a candidate is a way to model them; both are overrides of `mdlm train`. Rows that
-are there already are not computed again. The pentapeptide needs ``system.topology=FILE`` and ``system.path=FILES``.
+A rung is a system with its tokens, a candidate is a way to model them; both are overrides of `mdlm train`. Subset 0, 1
+or 2 is the training data without every third trajectory, beginning with that one; the sample is judged by what is left.
+Rows that are in the CSV file already are not computed again. The pentapeptide needs ``system.topology=FILE`` and
+``system.path=FILES``.
 
-Usage: ``python scripts/fidelity.py FILE.csv RUNG[,RUNG] CANDIDATE[,CANDIDATE] SEED[,SEED] [override ...]``
+Usage: ``python scripts/fidelity.py FILE.csv RUNG,... CANDIDATE,... SUBSET,... SEED,... [override ...]``
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +49,16 @@ RUNGS = {
 }
 CANDIDATES = {
     "markov": ["model=markov"],
-    "lstm": ["model=lstm"],
-    "lstm_anchor": ["model=lstm", "model.anchor=markov"],
-    "lstm_anchor_all": ["model=lstm", "model.anchor=markov", "training.support=all"],
-    "lstm_anchor_counted": ["model=lstm", "model.anchor=markov", "training.support=counted"],
-    "transformer": ["model=transformer"],
-    "transformer_anchor": ["model=transformer", "model.anchor=markov"],
+    "semi_markov": ["model=semi_markov"],
+    **{
+        f"{model}{name}": [f"model={model}", *overrides]
+        for model in ("lstm", "gru", "transformer")
+        for name, overrides in {
+            "": ["model.anchor=none"],
+            "_markov": ["model.anchor=markov"],
+            "_slow_modes": ["model.anchor=slow_modes"],
+        }.items()
+    },
 }
 ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=2000"]
 
@@ -62,16 +70,15 @@ def experiment(overrides: Sequence[str]) -> Experiment:
     return build(config)
 
 
-def main(path: Path, rungs: list[str], candidates: list[str], seeds: list[int], extra: list[str]) -> None:
+def main(path: Path, lists: list[list[str]], extra: list[str]) -> None:
     """Compute the rows that are missing."""
-    for rung in rungs:
-        for seed in seeds:
-            for candidate in candidates:
-                named = {"rung": rung, "candidate": candidate, "seed": str(seed), "overrides": " ".join(extra)}
-                if any(row.items() >= named.items() for row in rows(path)):
-                    continue
-                overrides = [*RUNGS[rung], *CANDIDATES[candidate], *extra, f"seed={seed}"]
-                append(path, named | measured(experiment(overrides)))
+    for cell in itertools.product(*lists):
+        rung, candidate, subset, seed = cell
+        named = dict(zip(("rung", "candidate", "subset", "seed"), cell, strict=True)) | {"overrides": " ".join(extra)}
+        if any(row.items() >= named.items() for row in rows(path)):
+            continue
+        overrides = [*RUNGS[rung], *CANDIDATES[candidate], *extra, f"seed={seed}"]
+        append(path, named | measured(experiment(overrides), int(subset)))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -93,10 +100,17 @@ def append(path: Path, row: dict[str, object]) -> None:
     print({name: value for name, value in row.items() if name not in ("low", "high")}, flush=True)
 
 
-def measured(run: Experiment) -> dict[str, object]:
+def without_a_third(split: Split[Dtraj], subset: int) -> Split[Dtraj]:
+    """The training data without every third trajectory."""
+    kept = tuple(piece for number, piece in enumerate(split.train.pieces) if number % 3 != subset)
+    return replace(split, train=replace(split.train, pieces=kept))
+
+
+def measured(run: Experiment, subset: int) -> dict[str, object]:
     """Train, sample, judge; then sample once more without the jumps that training never saw."""
     run.check()
     stages = run.stages()
+    stages.__dict__["_recrossed"] = without_a_third(stages.treated, subset), stages.effect  # as if that were all
     strided = stages.treated.map(lambda part: part.strided(run.stride, run.offsets))
     tokeniser = run.tokens.fit(strided.train)
     tokens = strided.map(tokeniser.encode)
@@ -157,8 +171,6 @@ def listed(values: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 5:
+    if len(sys.argv) < 6:
         raise SystemExit(__doc__)
-    file, *lists = sys.argv[1:5]
-    rungs, candidates, seeds = (text.split(",") for text in lists)
-    main(Path(file), rungs, candidates, [int(seed) for seed in seeds], sys.argv[5:])
+    main(Path(sys.argv[1]), [text.split(",") for text in sys.argv[2:6]], sys.argv[6:])

@@ -9,39 +9,45 @@ import torch
 from torch import Tensor
 
 from mdlm.model.attention import Chunk, Frames, Ring, band
-from mdlm.model.base import LanguageModel, State, Stepper
+from mdlm.model.base import State, Stepper
+from mdlm.model.network import Network, NeuralConfig
 
 
-class BandedModel(LanguageModel):
+class BandedModel(Network):
     """A model made of attentions over the same window; its state is what each of them saw in the last W-1 frames.
 
     How the network is wired is said once, in `logits`; it serves chunks of frames in training and single ones in
     sampling alike.
     """
 
-    def __init__(self, n_states: int, n_attentions: int, width: int, heads: int, window: int) -> None:
-        super().__init__(n_states)
+    def __init__(
+        self, config: NeuralConfig, n_states: int, n_attentions: int, width: int, heads: int, window: int
+    ) -> None:
+        super().__init__(config, n_states)
         self.n_attentions, self.heads, self.window = n_attentions, heads, window
         self.channels = width // heads
 
     @abstractmethod
     def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
-        """Logits of the state after each given one, (B, T, V), with what each attention looks back on, in order."""
+        """Of the state after each given one, (B, T, V), with what each attention looks back on, in order.
+
+        Without the memory of slow modes, and before `LanguageModel.allowed`.
+        """
 
     def looks_ahead(self) -> tuple[bool, ...]:
         """Which attentions see later frames of the same chunk: none."""
         return (False,) * self.n_attentions
 
-    def initial_state(self, n_chains: int) -> State:
+    def initial_network_state(self, n_chains: int) -> State:
         """Keys and values, each (attentions, B, heads, W-1, C), and which of those frames exist, (1, B, W-1)."""
         past = self.window - 1
         one = next(self.parameters())
         zeros = one.new_zeros(self.n_attentions, n_chains, self.heads, past, self.channels)
         return zeros, zeros.clone(), one.new_zeros(1, n_chains, past)
 
-    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """See `LanguageModel.forward`."""
-        keys, values, seen = state or self.initial_state(len(tokens_BT))
+    def network(self, tokens_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `Network.network`."""
+        keys, values, seen = state
         past, n_frames = self.window - 1, tokens_BT.shape[1]
         seen_BS = torch.cat([seen[0], torch.ones_like(tokens_BT, dtype=seen.dtype)], dim=1)  # S = W-1 + T
         exists_B11S = seen_BS[:, None, None, :] > 0
@@ -67,21 +73,24 @@ class RingStepper(Stepper):
 
     def __init__(self, model: BandedModel, prompts_BT: Tensor) -> None:
         self.model = model
-        logits_BTV, (keys, values, seen) = model(prompts_BT, model.initial_state(len(prompts_BT)))
+        logits_BTV, (keys, values, seen, self.means_1BM) = model(prompts_BT, model.initial_state(len(prompts_BT)))
         self.logits_BV = logits_BTV[:, -1]
         self.rings = [Ring(key, value, seen[0]) for key, value in zip(keys, values, strict=True)]
 
     def step(self, tokens_B: Tensor) -> None:
         """See `Stepper.step`."""
-        self.logits_BV = self.model.logits(tokens_B[:, None], self.rings)[:, 0]
+        tokens_B1 = tokens_B[:, None]
+        logits_B1V = self.model.logits(tokens_B1, self.rings)
+        logits_B1V, self.means_1BM = self.model.remembered(logits_B1V, tokens_B1, self.means_1BM)
+        self.logits_BV = self.model.allowed(logits_B1V, tokens_B1)[:, 0]
 
     def tensors(self) -> tuple[Tensor, ...]:
         """See `Stepper.tensors`."""
-        return self.logits_BV, *(tensor for ring in self.rings for tensor in ring.tensors())
+        return self.logits_BV, self.means_1BM, *(tensor for ring in self.rings for tensor in ring.tensors())
 
     def take(self, tensors: tuple[Tensor, ...]) -> None:
         """See `Stepper.take`."""
-        self.logits_BV, *rest = tensors
+        self.logits_BV, self.means_1BM, *rest = tensors
         size = len(rest) // len(self.rings)
         for number, ring in enumerate(self.rings):
             ring.take(tuple(rest[number * size : (number + 1) * size]))

@@ -31,7 +31,8 @@ class GatedLayer:
 
     Attributes:
         joint_HN: ``[W_hh.T, W_next.T]``, where W_next is what reads this layer: the next layer's W_ih, or the head. One
-            product gives the recurrent part of this layer's next gates, and what the reader gets from it now.
+            product gives the recurrent part of this layer's next gates, and what the reader gets from it now. The last
+            layer's has M rows more, of the means of the slow modes, which the head reads and the gates do not.
         input_bias_G: b_ih, in torch's order of the gates.
         recurrent_bias_G: b_hh, which a GRU's reset gate multiplies too.
     """
@@ -50,12 +51,16 @@ class GatedTables:
         input_VG: Each token's part of the first layer's gates, without biases: no product is left to do.
         layers: From the first to the last.
         head_bias_V: Of the logits.
+        mean_value_VM: What each token puts into each running mean (`mdlm.model.slow_memory`); M may be 0.
+        mean_keep_M: Share of each mean that is kept from token to token.
     """
 
     cell: Literal["lstm", "gru"]
     input_VG: Tensor
     layers: tuple[GatedLayer, ...]
     head_bias_V: Tensor
+    mean_value_VM: Tensor
+    mean_keep_M: Tensor
 
 
 class LanguageModel(nn.Module, ABC):

@@ -64,7 +64,7 @@ class EncoderDecoder(BandedModel):
 
     def __init__(self, config: EncoderDecoderConfig, n_states: int) -> None:
         n_attentions = config.encoder_layers + 2 * config.decoder_layers
-        super().__init__(n_states, n_attentions, config.width, config.heads, config.window)
+        super().__init__(config, n_states, n_attentions, config.width, config.heads, config.window)
         self.config = config
         sizes = config.width, config.heads, config.dropout
         self.embedding = nn.Embedding(n_states, config.width)
@@ -84,7 +84,7 @@ class EncoderDecoder(BandedModel):
         source_BTD = self.encoder_norm(source_BTD)
         for block, seen, seen_across in zip(self.decoder, own, across, strict=True):
             x_BTD = block(x_BTD, source_BTD, seen, seen_across)
-        return self.allowed(full_precision(self.head, self.norm(x_BTD)), tokens_BT)
+        return full_precision(self.head, self.norm(x_BTD))
 
     def looks_ahead(self) -> tuple[bool, ...]:
         """With the published defect, while training: the encoder and every attention to it."""

@@ -1,16 +1,18 @@
-"""What trained networks have in common: the anchor that their logits may be residuals over."""
+"""What trained networks have in common: an anchor that the logits may be residuals over, and a memory of slow modes."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from torch import nn
+from torch import Tensor, nn
 
-from mdlm.model.base import ModelConfig
+from mdlm.model.base import LanguageModel, ModelConfig, State
+from mdlm.model.slow_memory import N_MODES, SlowMemory
 
-Anchor = Literal["none", "markov"]
-"""What a network's logits start from: nothing, or the logarithms of a counted chain."""
+Anchor = Literal["none", "markov", "slow_modes"]
+"""What a network's logits start from: nothing, a counted chain, or that chain with a memory of its slow modes."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class NeuralConfig(ModelConfig):
     Attributes:
         anchor: ``markov``: the logits are the logarithms of the Markov chain counted from the training tokens, plus
             what the network makes of the history. It starts as that chain, its output layer being zero, and learns
-            what the past adds. The table is dense: V x V in single precision, 16 MB for 2000 tokens. ``none``: the
-            network learns everything.
+            what the past adds. The table is dense: V x V in single precision, 16 MB for 2000 tokens. ``slow_modes``:
+            after training, what the slow coordinates have been lately enters the logits, `mdlm.model.slow_memory`.
+            ``none``: the network learns everything.
     """
 
     anchor: Anchor = field(default="none", kw_only=True)
@@ -33,7 +36,7 @@ class NeuralConfig(ModelConfig):
     @property
     def anchored(self) -> bool:
         """See `ModelConfig.anchored`."""
-        return self.anchor == "markov"
+        return self.anchor != "none"
 
 
 def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
@@ -43,3 +46,43 @@ def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
     return layer
+
+
+class Network(LanguageModel):
+    """A model that is trained by gradients.
+
+    Its state is that of the network itself and, last, the means of its memory of slow modes.
+
+    Attributes:
+        memory: Of slow modes; of no means with another anchor.
+    """
+
+    def __init__(self, config: NeuralConfig, n_states: int) -> None:
+        super().__init__(n_states)
+        self.memory = SlowMemory(n_states, N_MODES if config.anchor == "slow_modes" else 0)
+
+    def initial_state(self, n_chains: int) -> State:
+        """See `LanguageModel.initial_state`."""
+        return (*self.initial_network_state(n_chains), self.memory.initial_state(n_chains))
+
+    def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """See `LanguageModel.forward`."""
+        *own, means = state or self.initial_state(len(tokens_BT))
+        logits_BTV, own_after = self.network(tokens_BT, tuple(own))
+        logits_BTV, means = self.remembered(logits_BTV, tokens_BT, means)
+        return self.allowed(logits_BTV, tokens_BT), (*own_after, means)
+
+    def remembered(self, logits_BTV: Tensor, tokens_BT: Tensor, means_1BM: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits with what the memory of slow modes adds, and the means to carry on."""
+        if not self.memory.n_means:
+            return logits_BTV, means_1BM
+        means_BTM, means_1BM = self.memory(tokens_BT, means_1BM)
+        return logits_BTV + self.memory.logits(means_BTM), means_1BM
+
+    @abstractmethod
+    def initial_network_state(self, n_chains: int) -> State:
+        """The network's own part of `initial_state`."""
+
+    @abstractmethod
+    def network(self, tokens_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """What `forward` does, but for `allowed` and the memory of slow modes."""

@@ -50,7 +50,7 @@ class Transformer(BandedModel):
     """Decoder-only Transformer."""
 
     def __init__(self, config: TransformerConfig, n_states: int) -> None:
-        super().__init__(n_states, config.layers, config.width, config.heads, config.window)
+        super().__init__(config, n_states, config.layers, config.width, config.heads, config.window)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.width)
         self.blocks = nn.ModuleList(Block(config.width, config.heads, config.dropout) for _ in range(config.layers))
@@ -62,4 +62,4 @@ class Transformer(BandedModel):
         x_BTD = self.embedding(tokens_BT)
         for block, seen in zip(self.blocks, frames, strict=True):
             x_BTD = block(x_BTD, seen)
-        return self.allowed(full_precision(self.head, self.norm(x_BTD)), tokens_BT)
+        return full_precision(self.head, self.norm(x_BTD))

@@ -62,7 +62,7 @@ class CompiledEngine(Engine):
         list(self.pool.map(lambda block: block.advance(first, chains_BT), self.blocks))
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """The last token of each chain, shape (B,), then the state as the model has it, each (L, B, H)."""
+        """The last token of each chain, shape (B,), then the state as the model has it."""
         parts = [block.tensors() for block in self.blocks]
         return tuple(torch.cat(part, dim=part[0].ndim // 2) for part in zip(*parts, strict=True))
 
@@ -84,6 +84,8 @@ class _Network:
         self.input_VG, self.head_bias_V = tables.input_VG.numpy(), tables.head_bias_V.numpy()
         self.n_gates = self.input_VG.shape[1]
         self.has_cells = tables.cell == "lstm"
+        self.means = (tables.mean_value_VM.numpy(), tables.mean_keep_M.numpy())
+        self.n_units = tables.input_VG.shape[1] // (4 if self.has_cells else 3)
         self.widths = [layer.joint_HN.shape for layer in tables.layers]
         self.biases = [(layer.input_bias_G.numpy(), layer.recurrent_bias_G.numpy()) for layer in tables.layers]
         self.update: Callable[..., Any] = update_lstm if tables.cell == "lstm" else update_gru
@@ -101,27 +103,28 @@ class _Block:
         self.net, self.keys_B, self.chains, self.n_threads = net, keys_B, chains, n_threads
         self.numbers_B = np.arange(len(chains))
         self.tokens_B = np.zeros(len(chains), np.int64)
-        self.hidden = [torch.zeros(len(chains), n_units) for n_units, _ in net.widths]
-        self.cell = [torch.zeros(len(chains), n_units) for n_units, _ in net.widths]
+        self.hidden = [torch.zeros(len(chains), n_read) for n_read, _ in net.widths]  # the last: and the means
+        self.cell = [torch.zeros(len(chains), net.n_units) for _ in net.widths]
         self.products = [torch.zeros(len(chains), n_columns) for _, n_columns in net.widths]
 
     def tensors(self) -> tuple[Tensor, ...]:
-        state = (
-            (torch.stack(self.hidden), torch.stack(self.cell)) if self.net.has_cells else (torch.stack(self.hidden),)
-        )
-        return torch.from_numpy(self.tokens_B).clone(), *state
+        n_units = self.net.n_units
+        cells = [torch.stack(self.cell)] if self.net.has_cells else []
+        hidden_LBH = torch.stack([hidden[:, :n_units] for hidden in self.hidden])
+        return torch.from_numpy(self.tokens_B).clone(), hidden_LBH, *cells, self.hidden[-1][None, :, n_units:].clone()
 
     def take(self, tensors: tuple[Tensor, ...]) -> None:
-        tokens_B, hidden_LBH, *cells = tensors
+        tokens_B, hidden_LBH, *cells, means_1BM = tensors
         self.tokens_B[:] = tokens_B[self.chains].numpy()
+        self.hidden[-1][:, self.net.n_units :] = means_1BM[0, self.chains]
         for number, hidden_BH in enumerate(self.hidden):
-            hidden_BH.copy_(hidden_LBH[number, self.chains])
+            hidden_BH[:, : self.net.n_units] = hidden_LBH[number, self.chains]
             if self.net.has_cells:
                 self.cell[number].copy_(cells[0][number, self.chains])
 
     @torch.inference_mode()
     def advance(self, first: int, chains_BT: IntArray) -> None:
-        from mdlm.sampling.gate_kernels import draw
+        from mdlm.sampling.gate_kernels import draw, update_means
 
         torch.set_num_threads(self.n_threads)  # of this thread: the blocks are what is shared out
         net, products = self.net, [product.numpy() for product in self.products]
@@ -132,6 +135,7 @@ class _Block:
         for uniform_B, drawn_B in zip(uniforms_TB, drawn_TB, strict=True):
             last = (products[-1], net.head_bias_V, net.added_VV, net.inverse_temperature)
             draw(*last, uniform_B, self.tokens_B, drawn_B)
+            update_means(self.hidden[-1].numpy(), net.n_units, self.tokens_B, *net.means)
             inputs = (net.input_VG, 0, self.tokens_B)
             for layer, biases in enumerate(net.biases):
                 state = (self.hidden[layer].numpy(), self.cell[layer].numpy())

@@ -120,10 +120,10 @@ def update_lstm(
         rows_B: The row of each chain: its token, or its own number.
         input_bias_G: Added to both.
         recurrent_bias_G: The same.
-        hidden_BH: Overwritten.
+        hidden_BH: The first columns, as many as ``cell_BH`` has, are overwritten.
         cell_BH: Overwritten.
     """
-    n_units = hidden_BH.shape[1]
+    n_units = cell_BH.shape[1]
     f, g, o, end = n_units, 2 * n_units, 3 * n_units, 4 * n_units
     bias_G = input_bias_G + recurrent_bias_G
     for chain in range(len(rows_B)):
@@ -132,7 +132,7 @@ def update_lstm(
         _tanhs(gates[g:o], read[g:o], bias_G[g:o])
         _sigmoids(gates[o:end], read[o:end], bias_G[o:end])
         _remember(cell_BH[chain], gates[:f], gates[f:g], gates[g:o])
-        _show(hidden_BH[chain], gates[o:end], cell_BH[chain])
+        _show(hidden_BH[chain][:n_units], gates[o:end], cell_BH[chain])
 
 
 @njit(**FLAGS)
@@ -146,15 +146,26 @@ def update_gru(
     hidden_BH: FloatArray,
     cell_BH: FloatArray,
 ) -> None:
-    """The same for gated recurrent units, in torch's order r, z, n; see `update_lstm`. There are no cells."""
-    n_units = hidden_BH.shape[1]
+    """The same for gated recurrent units, in torch's order r, z, n; see `update_lstm`. Cells are not used."""
+    n_units = cell_BH.shape[1]
     z, n, end = n_units, 2 * n_units, 3 * n_units
     bias_G = input_bias_G + recurrent_bias_G
     for chain in range(len(rows_B)):
         gates, read = products_BN[chain], inputs_RN[rows_B[chain]][first : first + end]
         _sigmoids(gates[:n], read[:n], bias_G[:n])
         _candidates(gates[n:end], gates[:z], recurrent_bias_G[n:end], read[n:end], input_bias_G[n:end])
-        _blend(hidden_BH[chain], gates[z:n], gates[n:end])
+        _blend(hidden_BH[chain][:n_units], gates[z:n], gates[n:end])
+
+
+@njit(**FLAGS)
+def update_means(
+    hidden_BH: FloatArray, first: int, tokens_B: IntArray, value_VM: FloatArray, keep_M: FloatArray
+) -> None:
+    """Put each chain's token into its running means, which are the columns of ``hidden_BH`` from ``first`` on."""
+    for chain in range(len(tokens_B)):
+        means_M, value_M = hidden_BH[chain][first:], value_VM[tokens_B[chain]]
+        for k in range(means_M.size):
+            means_M[k] = keep_M[k] * means_M[k] + value_M[k]
 
 
 @njit(**FLAGS)

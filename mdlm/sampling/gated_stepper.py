@@ -32,14 +32,17 @@ class GatedStepper(Stepper):
         self.head_HV = tables.layers[-1].joint_HN[:, self.n_gates :] if bfloat16 else None
         if bfloat16:
             self.weights[-1] = self.weights[-1][:, : self.n_gates].contiguous()
-        logits_BTV, (hidden, *cells) = model(prompts_BT, model.initial_state(len(prompts_BT)))
+        self.mean_value_VM, self.mean_keep_M = tables.mean_value_VM, tables.mean_keep_M
+        logits_BTV, (hidden, *cells, means_1BM) = model(prompts_BT, model.initial_state(len(prompts_BT)))
         self.logits_BV = logits_BTV[:, -1]
+        self.means_BM = means_1BM[0]
         self.memory = list(cells[0] if cells else hidden)
         self.recurrent = [self._products(layer, hidden_BH)[0] for layer, hidden_BH in enumerate(hidden)]
 
     def step(self, tokens_B: Tensor) -> None:
         """See `Stepper.step`."""
         read = self.input_VG[tokens_B]
+        self.means_BM = torch.addcmul(self.mean_value_VM[tokens_B], self.mean_keep_M, self.means_BM)
         for layer, bias_G in enumerate(self.recurrent_biases):
             hidden_BH = self._gates(layer, self.recurrent[layer] + bias_G, read)
             self.recurrent[layer], read = self._products(layer, hidden_BH)
@@ -60,6 +63,8 @@ class GatedStepper(Stepper):
     def _products(self, layer: int, hidden_BH: Tensor) -> tuple[Tensor, Tensor]:
         """Of a layer's hidden values: the recurrent part of its next gates, and what its reader gets."""
         weights = self.weights[layer]
+        if layer == len(self.weights) - 1:
+            hidden_BH = torch.cat([hidden_BH, self.means_BM], dim=1)
         products = (hidden_BH.to(weights.dtype) @ weights).float()
         own, read = products[:, : self.n_gates], products[:, self.n_gates :]
         if self.head_HV is not None and layer == len(self.weights) - 1:
@@ -68,9 +73,9 @@ class GatedStepper(Stepper):
 
     def tensors(self) -> tuple[Tensor, ...]:
         """See `Stepper.tensors`."""
-        return self.logits_BV, *self.memory, *self.recurrent
+        return self.logits_BV, self.means_BM, *self.memory, *self.recurrent
 
     def take(self, tensors: tuple[Tensor, ...]) -> None:
         """See `Stepper.take`."""
-        self.logits_BV, *rest = tensors
+        self.logits_BV, self.means_BM, *rest = tensors
         self.memory, self.recurrent = rest[: len(self.memory)], rest[len(self.memory) :]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdlm.model.base import LanguageModel, masked
+from mdlm.model.base import LanguageModel, State, masked
 from mdlm.training.batches import Batch, Streams
 from mdlm.training.objective import summed_nll
 from mdlm.trajectory import IntArray
@@ -26,7 +26,7 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
         Nats per token; infinite where the model holds an observed jump to be impossible.
     """
     total, count = torch.zeros((), dtype=torch.float64, device=model.forbidden_VV.device), 0
-    for batch, logits_BTV in predictions(model, pieces, chunk_length):
+    for batch, logits_BTV, _ in predictions(model, pieces, chunk_length):
         total += summed_nll(logits_BTV, batch.targets_BT)
         count += batch.n_targets
     return float(total) / count
@@ -35,7 +35,7 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
 @torch.inference_mode()
 def predictions(
     model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int = 512
-) -> Iterator[tuple[Batch, Tensor]]:
+) -> Iterator[tuple[Batch, Tensor, State]]:
     """The logits after each state of some data, chunk by chunk.
 
     The model reads the pieces as contiguous streams with carried state, so what is judged is what samples.
@@ -46,7 +46,7 @@ def predictions(
         chunk_length: Frames per forward pass, and the warm-up of a run that begins inside a piece.
 
     Yields:
-        Inputs and targets, and ``logits_BTV``.
+        Inputs and targets, ``logits_BTV``, and the state before the inputs.
     """
     device = model.forbidden_VV.device
     streams = Streams(pieces, chunk_length, n_streams=64, device=device)
@@ -54,7 +54,8 @@ def predictions(
     model.eval()
     state = model.initial_state(streams.n_rows)
     for batch in streams.epoch(np.random.default_rng(0)):
-        logits_BTV, state = model(batch.inputs_BT, masked(state, batch.keep_B))
+        before = masked(state, batch.keep_B)
+        logits_BTV, state = model(batch.inputs_BT, before)
         if not batch.warm_up:
-            yield batch, logits_BTV
+            yield batch, logits_BTV, before
     model.train(was_training)

@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from mdlm.model.base import LanguageModel, detached, masked
+from mdlm.model.base import detached, masked
+from mdlm.model.network import Network
 from mdlm.progress import Progress
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
 from mdlm.training.batches import Batch
-from mdlm.training.calibration import calibrate
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.fitted import Epoch, Fitted
 from mdlm.training.interruptions import Interruptions
 from mdlm.training.optimiser import Schedule, adamw
 from mdlm.training.position import Position
 from mdlm.training.precision import autocast, forked_random_numbers
+from mdlm.training.slow_fluxes import fit_slow_memory
 from mdlm.training.update import Update
 from mdlm.trajectory import Split
 
@@ -43,7 +44,7 @@ class Run:
     def __init__(
         self,
         training: Training,
-        model: LanguageModel,
+        model: Network,
         tokens: Split[Tokens],
         seed: int,
         directory: Path,
@@ -70,6 +71,7 @@ class Run:
         self.position: Position | None = None  # None: between two epochs
         self.resumed_at: int | None = None
         self.saved_at = time.monotonic()
+        self.fit_seconds = 0.0  # of the memory of slow modes, in this attempt
 
     @property
     def best(self) -> Epoch:
@@ -89,19 +91,22 @@ class Run:
                 raise
             self._take_the_best(progress)
         progress(self.training.max_epochs, self.training.max_epochs, self._note())
-        seconds = sum(epoch.seconds for epoch in self.history)
+        seconds = sum(epoch.seconds for epoch in self.history) + self.fit_seconds
         batching = self.training.batching
         return Fitted(self.model.eval(), self.history, self.best.epoch, seconds, self.resumed_at, batching)
 
     def _take_the_best(self, progress: Progress) -> None:
-        """Load the weights of the best epoch; calibrate them once, also where a run is taken up again."""
+        """Load the weights of the best epoch; fit the memory of slow modes, once, also where a run is resumed."""
         tensors, description = checkpoint.read(self.best_path)
         checkpoint.load_weights(self.model, tensors, self.best_path)
-        if self.training.calibrate and not description.get("calibrated"):
-            progress(self.training.max_epochs, self.training.max_epochs, "calibrating the slow fluxes")
-            calibrate(self.model, self.tokens.train.pieces)
+        if self.model.memory.n_means and not description.get("slow_modes_fitted"):
+            begin = time.monotonic()
+            progress(self.training.max_epochs, self.training.max_epochs, "fitting the memory of slow modes")
+            fit_slow_memory(self.model, self.tokens.train.pieces)
+            self.fit_seconds = time.monotonic() - begin
             with self.interruptions.held():
-                checkpoint.write(self.best_path, self.model.state_dict(), self._description() | {"calibrated": True})
+                described = self._description() | {"slow_modes_fitted": True}
+                checkpoint.write(self.best_path, self.model.state_dict(), described)
 
     def _out_of_patience(self) -> bool:
         return bool(self.history) and len(self.history) - self.best.epoch >= self.training.patience

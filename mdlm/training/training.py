@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 
 from mdlm.model.base import CountedModel, ModelConfig, can_bfloat16, check_at_least, fitting_threads, has_bfloat16
+from mdlm.model.network import Network
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -46,7 +47,6 @@ class Training:
         support: ``seen`` rules out jumps that the training data rule out (`mdlm.training.support.unseen_jumps`);
             ``all`` leaves every jump possible, ``counted`` only those that were seen. With an anchor they say what the
             Markov chain's prior is (`mdlm.training.anchor.markov_anchor`).
-        calibrate: Whether, after training, the slow fluxes become those of the data (`mdlm.training.calibration`).
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
         micro_batch_size: Rows computed at once, whose gradients add up to that of the batch; None computes all.
         deterministic: Only algorithms that give the same bits every time. On a CPU the same seed and number of
@@ -71,7 +71,6 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"]
     device: str
     support: Support = "seen"
-    calibrate: bool = False
     micro_batch_size: int | None = None
     deterministic: bool = False
     checkpoint_minutes: float | None = 2.0
@@ -199,6 +198,7 @@ class Training:
             model = config.build(tokens.train.n_tokens).to(device)
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
+        assert isinstance(model, Network)  # there is no third kind
         train, validation = tokens.train.pieces, tokens.validation.pieces
         if config.anchored:
             model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))

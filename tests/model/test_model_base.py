@@ -29,6 +29,9 @@ MODELS = {
     "anchored gru": GRUConfig(embedding=4, hidden=8, layers=2, dropout=0.5, anchor="markov"),
     "anchored transformer": TransformerConfig(8, 2, layers=2, window=6, dropout=0.0, anchor="markov"),
     "anchored encoder-decoder": EncoderDecoderConfig(8, 2, 1, 1, window=6, dropout=0.0, anchor="markov"),
+    "lstm with slow memory": LSTMConfig(embedding=4, hidden=8, layers=1, dropout=0.0, anchor="slow_modes"),
+    "gru with slow memory": GRUConfig(4, 8, layers=2, dropout=0.0, anchor="slow_modes"),
+    "transformer with slow memory": TransformerConfig(8, 2, layers=2, window=6, dropout=0.0, anchor="slow_modes"),
     "semi-markov": SemiMarkovConfig(exact_ages=3, growth=1.5),
     "markov of order 1": MarkovConfig(order=1),
     "markov of order 2": MarkovConfig(order=2),
@@ -43,9 +46,12 @@ def model(request):
     model = request.param.build(N_STATES)
     if isinstance(model, CountedModel):
         model.count([np.random.default_rng(1).integers(N_STATES, size=30), np.array([4, 4, 2, 4])])
-    if getattr(request.param, "anchor", "none") == "markov":
+    if getattr(request.param, "anchor", "none") != "none":
         torch.nn.init.normal_(model.head.weight)  # as a trained one
         model.anchor_to(torch.from_numpy(np.random.default_rng(1).dirichlet(np.ones(N_STATES), N_STATES)))
+    if getattr(request.param, "anchor", "none") == "slow_modes":
+        torch.nn.init.normal_(model.memory.modes_VK)
+        torch.nn.init.normal_(model.memory.lift_MV)
     return model.eval()
 
 

@@ -13,7 +13,7 @@ DESIGNS = {  # cells of one seed, those that can run
     "ww_factorial": (24, 24),
     "zeng2021": (324, 144),
     "zeng2021_as_published": (324, 144),
-    **dict.fromkeys(("fidelity_basins", "fidelity_grid", "fidelity_x"), (6, 6)),
+    **dict.fromkeys(("fidelity_basins", "fidelity_grid", "fidelity_x"), (9, 9)),
 }
 LEVELS = {
     "demo": {"recrossing": "keep, coring", "stride": "1, 10", "model": "lstm, transformer, markov"},

@@ -147,5 +147,5 @@ def test_training_improves_on_the_chain_where_the_past_matters_and_the_file_hold
 
 @pytest.mark.parametrize("config", [LSTMConfig, GRUConfig])
 def test_another_anchor_is_refused_by_name(config):
-    with pytest.raises(ValueError, match=r"^anchor \(semi_markov\) must be one of none, markov$"):
+    with pytest.raises(ValueError, match=r"^anchor \(semi_markov\) must be one of none, markov, slow_modes$"):
         config(4, 8, 1, 0.0, anchor="semi_markov")

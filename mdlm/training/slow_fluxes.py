@@ -1,0 +1,186 @@
+"""The fit of a network's memory of slow modes: its slow fluxes become those of the data, on the data's own histories.
+
+The likelihood weighs a jump by how much it adds to the loss, and one that comes once in ten thousand frames adds next
+to nothing: a network may overrate it twofold, or forget that a crossing is about to turn back, at a cost of 1e-5 nats
+per token, and t2 is wrong by that factor. So after training the logits get the addition
+
+    b(history, j) = sum_fl theta_fl phi_f(history) psi_l(j),
+
+where psi are the slow modes of the chain counted from the training data, and phi their values at the last token, and
+their running means less those values (`mdlm.model.slow_memory`). theta has the largest likelihood, so that the model
+expects of every product phi_f(history) psi_l(next), summed over the training data, what was observed. Of the last token
+alone, such products are what a Markov state model takes its timescales from (the variational approach: Noe & Nuske,
+Multiscale Model. Simul. 11, 635 (2013)); the running means tell commitment to a crossing from return.
+
+These few numbers, at most 130, are a concave problem with one solution, which Newton's method finds on all data at
+once, free of the noise of stochastic gradients.
+
+Shape suffixes besides those of `mdlm.model.base`: K slow modes, F = 1 + K + 4 K features, N tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mdlm.model.network import Network
+from mdlm.model.slow_memory import N_MODES, TIMES
+from mdlm.training.evaluate import predictions
+from mdlm.training.support import jump_counts
+from mdlm.trajectory import FloatArray, IntArray
+
+FASTEST = 0.05
+"""A mode counts as slow if its timescale is at least this share of the slowest one's."""
+
+LARGEST = 4.0
+"""Modes are cut off here, in standard deviations: states apart from everything else have values up to hundreds."""
+
+PRIOR_WIDTH = 2.0
+"""In nats. Networks overrate fluxes up to twentyfold: then it pulls by less than one event."""
+
+MAX_PASSES = 12
+"""Over the training data; two to six are needed."""
+
+NEGLIGIBLE_GAIN = 0.05
+"""In nats of all training data together, at which Newton's method ends."""
+
+
+def fit_slow_memory(model: Network, pieces: Sequence[IntArray]) -> None:
+    """Make a network's slow fluxes those of the data; see the head of this file.
+
+    Args:
+        model: Its memory of slow modes is set, and `LanguageModel.bias_VV` changed.
+        pieces: The training data.
+    """
+    modes = slow_modes(jump_counts(pieces, model.n_states))
+    if modes.shape[1]:
+        _Fit(model, pieces, torch.from_numpy(modes).to(model.bias_VV)).run()
+
+
+def slow_modes(counts: IntArray) -> FloatArray:
+    """The slow modes of the counted chain, made reversible.
+
+    Args:
+        counts: Row: from, column: to; shape ``(V, V)``.
+
+    Returns:
+        Shape ``(V, K)``, K at most `N_MODES`, slowest first, each of mean zero and variance one over the frames before
+        it is cut off at `LARGEST`. Zero for states that are not connected with the most visited one.
+
+    Example:
+        >>> abs(slow_modes(np.array([[8, 1, 0], [1, 8, 0], [0, 0, 1]]))).round(3).tolist()
+        [[1.0], [1.0], [0.0]]
+    """
+    both_ways = (counts + counts.T).astype(np.float64)
+    inside = np.arange(len(counts)) == both_ways.sum(axis=1).argmax()
+    while (wider := inside | both_ways[inside].any(axis=0)).sum() > inside.sum():
+        inside = wider
+    joint = both_ways[np.ix_(inside, inside)]
+    root = np.sqrt(joint.sum(axis=1))
+    values, vectors = np.linalg.eigh(joint / np.where(root > 0, np.outer(root, root), 1))
+    slowest = slice(-2, -2 - N_MODES, -1)  # the last is constant
+    values, vectors = values[slowest].clip(1e-300, 1 - 1e-15), vectors[:, slowest]
+    rates = -np.log(values)
+    is_slow = FASTEST * rates <= rates[:1]
+    modes = np.zeros((len(counts), is_slow.sum()))
+    modes[inside] = (vectors[:, is_slow] * np.sqrt((root**2).sum()) / root[:, None]).clip(-LARGEST, LARGEST)
+    return modes
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Over the training data, at some theta.
+
+    Attributes:
+        loss: Nats.
+        slope_FK: Of the log-likelihood.
+        curvature: Minus its second derivatives, (F K, F K).
+        precision_FK: Of the prior: the squared change of the logits of jumps by theta. Per unit of theta, less the mean
+            change of all jumps after the same history, averaged over the jumps that came by the information they hold
+            on theta, which is the same square.
+    """
+
+    loss: float
+    slope_FK: Tensor
+    curvature: Tensor
+    precision_FK: Tensor
+
+
+class _Fit:
+    """Newton's method for theta, with a normal prior: a flux e times larger is half a standard deviation.
+
+    So a flux that was expected once and never came is lowered, but not ruled out.
+    """
+
+    def __init__(self, model: Network, pieces: Sequence[IntArray], modes_VK: Tensor) -> None:
+        self.model, self.pieces, self.modes_VK = model, pieces, modes_VK
+        n_states, self.n_modes = modes_VK.shape
+        self.bias_VV, self.lift_MV = model.bias_VV.clone(), model.memory.lift_MV.clone()
+        model.memory.modes_VK.copy_(F.pad(modes_VK, (0, N_MODES - self.n_modes)))
+        # The features but for the means, which come on top of this.
+        self.now_VF = torch.cat([modes_VK.new_ones(n_states, 1), modes_VK, -modes_VK.repeat(1, len(TIMES))], dim=1)
+
+    def run(self) -> None:
+        """Leave the model at the maximum."""
+        theta_FK = self.now_VF.new_zeros(self.now_VF.shape[1], self.n_modes, dtype=torch.float64)
+        sums = self._sums(theta_FK)
+        precision_FK = sums.precision_FK.clamp(min=1e-6)  # an unobserved product stays where it is
+
+        def value(theta_FK: Tensor, sums: _Sums) -> float:
+            return sums.loss + float((precision_FK * theta_FK**2).sum()) / 2
+
+        for _ in range(MAX_PASSES):
+            slope_FK = sums.slope_FK - precision_FK * theta_FK
+            curvature = sums.curvature + torch.diag(precision_FK.flatten())
+            step_FK = torch.linalg.solve(curvature, slope_FK.flatten()).view_as(theta_FK)
+            if float((step_FK * slope_FK).sum()) / 2 < NEGLIGIBLE_GAIN:
+                break
+            new = self._sums(theta_FK + step_FK)
+            while value(theta_FK + step_FK, new) > value(theta_FK, sums):  # concave: a small step gains
+                step_FK = step_FK / 4
+                new = self._sums(theta_FK + step_FK)
+            theta_FK, sums = theta_FK + step_FK, new
+        self._set(theta_FK)
+
+    def _set(self, theta_FK: Tensor) -> None:
+        """Put theta into the model: the means' part into its memory, the last token's into its table."""
+        lift_FV = theta_FK.to(self.modes_VK) @ self.modes_VK.T
+        self.model.bias_VV.copy_(self.bias_VV + self.now_VF @ lift_FV)
+        lift_TKV = lift_FV[1 + self.n_modes :].view(len(TIMES), self.n_modes, -1)
+        lift_MV = F.pad(lift_TKV, (0, 0, 0, N_MODES - self.n_modes)).flatten(0, 1)
+        self.model.memory.lift_MV.copy_(self.lift_MV + lift_MV)
+
+    @torch.inference_mode()
+    def _sums(self, theta_FK: Tensor) -> _Sums:
+        self._set(theta_FK)
+        loss = 0.0
+        n_features, n_modes = theta_FK.shape
+        slope, squares, fourths = (torch.zeros_like(theta_FK) for _ in range(3))
+        curvature = theta_FK.new_zeros(n_features**2, n_modes**2)
+        pairs_VK2 = (self.modes_VK[:, :, None] * self.modes_VK[:, None, :]).flatten(1)
+        for batch, logits_BTV, state in predictions(self.model, self.pieces):
+            real_BT = batch.targets_BT >= 0
+            means_BTM, _ = self.model.memory(batch.inputs_BT, state[-1])
+            phi_NF = self._features(batch.inputs_BT[real_BT], means_BTM[real_BT])
+            logits_NV, targets_N = logits_BTV[real_BT], batch.targets_BT[real_BT]
+            loss += float(F.cross_entropy(logits_NV, targets_N, reduction="none").double().sum())
+            row_NV = logits_NV.softmax(dim=-1)
+            mean_NK = row_NV @ self.modes_VK
+            spread_NK2 = row_NV @ pairs_VK2 - (mean_NK[:, :, None] * mean_NK[:, None, :]).flatten(1)
+            change_NK = self.modes_VK[targets_N] - mean_NK
+            slope += (phi_NF.T @ change_NK).double()
+            curvature += ((phi_NF[:, :, None] * phi_NF[:, None, :]).flatten(1).T @ spread_NK2).double()
+            squares += ((phi_NF**2).T @ change_NK**2).double()
+            fourths += ((phi_NF**4).T @ change_NK**4).double()
+        curvature = curvature.view(n_features, n_features, n_modes, n_modes).transpose(1, 2)
+        precision_FK = fourths / squares.clamp(min=1e-12) / PRIOR_WIDTH**2
+        return _Sums(loss, slope, curvature.reshape(n_features * n_modes, -1), precision_FK)
+
+    def _features(self, tokens_N: Tensor, means_NM: Tensor) -> Tensor:
+        used_NM = means_NM.view(-1, len(TIMES), N_MODES)[..., : self.n_modes].flatten(1)
+        return self.now_VF[tokens_N] + F.pad(used_NM, (1 + self.n_modes, 0))
