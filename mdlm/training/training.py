@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args, get_type_hints
 import torch
 
 from mdlm.model.base import CountedModel, ModelConfig, can_bfloat16, check_at_least, fitting_threads, has_bfloat16
-from mdlm.model.network import Network
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -198,7 +197,6 @@ class Training:
             model = config.build(tokens.train.n_tokens).to(device)
         if isinstance(model, CountedModel):
             return _count(model, tokens, directory, identity)
-        assert isinstance(model, Network)  # there is no third kind
         train, validation = tokens.train.pieces, tokens.validation.pieces
         if config.anchored:
             model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))
