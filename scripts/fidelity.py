@@ -1,9 +1,9 @@
 """Whether a model keeps the slowest timescale at the saving interval: rung x candidate x subset x seed, a row each.
 
 A rung is a system with its tokens, a candidate is a way to model them; both are overrides of `mdlm train`. Subset 0, 1
-or 2 is the training data without every third trajectory, beginning with that one; the sample is judged by what is left.
-Rows that are in the CSV file already are not computed again. The pentapeptide needs ``system.topology=FILE`` and
-``system.path=FILES``.
+or 2 is the training data without every third trajectory, beginning with that one, ``all`` is all of them; the sample is
+judged by what is left. Rows that are in the CSV file already are not computed again. The pentapeptide needs
+``system.topology=FILE`` and ``system.path=FILES``.
 
 Usage: ``python scripts/fidelity.py FILE.csv RUNG,... CANDIDATE,... SUBSET,... SEED,... [override ...]``
 """
@@ -78,7 +78,7 @@ def main(path: Path, lists: list[list[str]], extra: list[str]) -> None:
         if any(row.items() >= named.items() for row in rows(path)):
             continue
         overrides = [*RUNGS[rung], *CANDIDATES[candidate], *extra, f"seed={seed}"]
-        append(path, named | measured(experiment(overrides), int(subset)))
+        append(path, named | measured(experiment(overrides), subset))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -100,17 +100,17 @@ def append(path: Path, row: dict[str, object]) -> None:
     print({name: value for name, value in row.items() if name not in ("low", "high")}, flush=True)
 
 
-def without_a_third(split: Split[Dtraj], subset: int) -> Split[Dtraj]:
-    """The training data without every third trajectory."""
-    kept = tuple(piece for number, piece in enumerate(split.train.pieces) if number % 3 != subset)
+def reduced(split: Split[Dtraj], subset: str) -> Split[Dtraj]:
+    """The training data of a subset, the rest as it is."""
+    kept = tuple(piece for number, piece in enumerate(split.train.pieces) if str(number % 3) != subset)
     return replace(split, train=replace(split.train, pieces=kept))
 
 
-def measured(run: Experiment, subset: int) -> dict[str, object]:
+def measured(run: Experiment, subset: str) -> dict[str, object]:
     """Train, sample, judge; then sample once more without the jumps that training never saw."""
     run.check()
     stages = run.stages()
-    stages.__dict__["_recrossed"] = without_a_third(stages.treated, subset), stages.effect  # as if that were all
+    stages.__dict__["_recrossed"] = reduced(stages.treated, subset), stages.effect  # as if that were all
     strided = stages.treated.map(lambda part: part.strided(run.stride, run.offsets))
     tokeniser = run.tokens.fit(strided.train)
     tokens = strided.map(tokeniser.encode)

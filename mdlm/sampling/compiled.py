@@ -85,7 +85,7 @@ class _Network:
         self.n_gates = self.input_VG.shape[1]
         self.has_cells = tables.cell == "lstm"
         self.means = (tables.mean_value_VM.numpy(), tables.mean_keep_M.numpy())
-        self.n_units = tables.input_VG.shape[1] // (4 if self.has_cells else 3)
+        self.n_units = self.n_gates // (4 if self.has_cells else 3)
         self.widths = [layer.joint_HN.shape for layer in tables.layers]
         self.biases = [(layer.input_bias_G.numpy(), layer.recurrent_bias_G.numpy()) for layer in tables.layers]
         self.update: Callable[..., Any] = update_lstm if tables.cell == "lstm" else update_gru

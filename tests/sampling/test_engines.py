@@ -26,26 +26,23 @@ HELD_OUT = [np.random.default_rng(3).integers(5, size=400)]
 NETS = list(itertools.product((LSTMConfig, GRUConfig), (1, 3)))
 
 
-def network(config=LSTMConfig, layers=1, n_states=5, hidden=24, scale=2.0, **options):
+def network(config=LSTMConfig, layers=1, n_states=5, hidden=24, scale=2.0, anchor="none"):
     """A fresh network whose weights are large enough for its tokens to matter."""
     torch.manual_seed(0)
-    model = config(embedding=8, hidden=hidden, layers=layers, dropout=0.0, **options).build(n_states).eval()
+    model = config(embedding=8, hidden=hidden, layers=layers, dropout=0.0, anchor=anchor).build(n_states).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= scale
     return model
 
 
-def transformer(layers=2, **options):
+def transformer(layers=2, anchor="none"):
     torch.manual_seed(0)
-    model = TransformerConfig(width=16, heads=2, layers=layers, window=6, dropout=0.0, **options).build(5).eval()
+    model = TransformerConfig(width=16, heads=2, layers=layers, window=6, dropout=0.0, anchor=anchor).build(5).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 2.0
     return model
-
-
-ANCHORED = {"anchor": "slow_modes"}
 
 
 def anchored(model):
@@ -114,7 +111,7 @@ def test_logits_of_the_gated_stepper_are_those_of_the_model_along_a_forced_path(
 
 @pytest.mark.parametrize(("config", "layers"), NETS)
 def test_logits_of_an_anchored_network_agree_over_engines_along_a_forced_path(config, layers, monkeypatch):
-    model = anchored(network(config, layers, **ANCHORED))
+    model = anchored(network(config, layers, anchor="slow_modes"))
     forced = torch.from_numpy(np.random.default_rng(0).integers(5, size=(3, 60)))
     with torch.inference_mode():
         expected, _ = model(forced)
@@ -131,7 +128,7 @@ def test_logits_of_an_anchored_network_agree_over_engines_along_a_forced_path(co
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_engines_draw_the_same_chains_of_an_anchored_network_at_any_temperature(engine, temperature):
     """The temperature divides the anchor's part of the logits too."""
-    model = anchored(network(**ANCHORED))
+    model = anchored(network(anchor="slow_modes"))
     found, plain = (sample(model, name, sampling_temperature=temperature) for name in (engine, "torch"))
     assert (found == plain).all(axis=1).mean() > 0.9
     jumps = np.bincount((5 * found[:, :-1].astype(int) + found[:, 1:]).ravel(), minlength=25).reshape(5, 5)
@@ -140,7 +137,7 @@ def test_engines_draw_the_same_chains_of_an_anchored_network_at_any_temperature(
 
 
 def test_the_graph_engine_draws_the_same_chains_of_an_anchored_transformer():
-    model = anchored(transformer(**ANCHORED))
+    model = anchored(transformer(anchor="slow_modes"))
     assert (sample(model, "graph") == sample(model, "torch")).all(axis=1).mean() > 0.9
 
 

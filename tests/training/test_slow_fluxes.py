@@ -151,6 +151,15 @@ def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
     assert abs(theta[1 + n_modes :]).max() > 0.1  # the means do matter to what is compared
 
 
+def test_a_flux_that_was_expected_and_never_came_is_lowered_but_not_ruled_out():
+    """The second state, entered once, was not left in three frames, where the chain expects it 1.2 times."""
+    model, piece = NETWORKS["lstm"].build(2), np.repeat([0, 1], [50, 4])
+    model.anchor_to(torch.tensor([[0.98, 0.02], [0.4, 0.6]]))
+    fit_slow_memory(model, [piece])
+    leave = rows(model, piece)[-1, 0]
+    assert 0.02 < leave < 0.4
+
+
 def remembering(n_frames, seed):
     """Two states; a jump is taken back twenty times more often while the side before was held for long."""
     rng = np.random.default_rng(seed)
