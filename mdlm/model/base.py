@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from mdlm.model.slow_memory import SlowMemory
 from mdlm.trajectory import IntArray
 
 State = tuple[Tensor, ...]
@@ -70,14 +71,16 @@ class LanguageModel(nn.Module, ABC):
         n_states: Size of the alphabet, V.
         forbidden_VV: Jumps of probability zero; row: from, column: to.
         bias_VV: What is added to the logits of the next token (column) after each one (row).
+        slow_memory: Of slow modes; of no means in most models.
     """
 
     forbidden_VV: Tensor
     bias_VV: Tensor
 
-    def __init__(self, n_states: int) -> None:
+    def __init__(self, n_states: int, n_slow_modes: int = 0) -> None:
         super().__init__()
         self.n_states = n_states
+        self.slow_memory = SlowMemory(n_states, n_slow_modes)
         self.register_buffer("forbidden_VV", torch.zeros(n_states, n_states, dtype=torch.bool))
         self.register_buffer("bias_VV", torch.zeros(n_states, n_states))
 

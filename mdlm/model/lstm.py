@@ -41,7 +41,7 @@ class LSTM(Network):
 
     def gated_tables(self) -> GatedTables:
         """See `LanguageModel.gated_tables`."""
-        return gated_tables("lstm", self.lstm, self.embedding, self.head, self.memory)
+        return gated_tables("lstm", self.lstm, self.embedding, self.head, self.slow_memory)
 
     def network(self, tokens_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """See `Network.network`."""

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from mdlm.model.base import LanguageModel, ModelConfig, State
-from mdlm.model.slow_memory import N_MODES, SlowMemory
+from mdlm.model.slow_memory import N_MODES
 
 Anchor = Literal["none", "markov", "slow_modes"]
 """What a network's logits start from: nothing, a counted chain, or that chain with a memory of its slow modes."""
@@ -49,21 +49,14 @@ def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
 
 
 class Network(LanguageModel):
-    """A model that is trained by gradients.
-
-    Its state is that of the network itself and, last, the means of its memory of slow modes.
-
-    Attributes:
-        memory: Of slow modes; of no means with another anchor.
-    """
+    """A model trained by gradients; its state is the network's own and the means of the memory of slow modes."""
 
     def __init__(self, config: NeuralConfig, n_states: int) -> None:
-        super().__init__(n_states)
-        self.memory = SlowMemory(n_states, N_MODES if config.anchor == "slow_modes" else 0)
+        super().__init__(n_states, N_MODES if config.anchor == "slow_modes" else 0)
 
     def initial_state(self, n_chains: int) -> State:
         """See `LanguageModel.initial_state`."""
-        return (*self.initial_network_state(n_chains), self.memory.initial_state(n_chains))
+        return (*self.initial_network_state(n_chains), self.slow_memory.initial_state(n_chains))
 
     def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See `LanguageModel.forward`."""
@@ -74,10 +67,10 @@ class Network(LanguageModel):
 
     def remembered(self, logits_BTV: Tensor, tokens_BT: Tensor, means_1BM: Tensor) -> tuple[Tensor, Tensor]:
         """The logits with what the memory of slow modes adds, and the means to carry on."""
-        if not self.memory.n_means:
+        if not self.slow_memory.n_means:
             return logits_BTV, means_1BM
-        means_BTM, means_1BM = self.memory(tokens_BT, means_1BM)
-        return logits_BTV + self.memory.logits(means_BTM), means_1BM
+        means_BTM, means_1BM = self.slow_memory(tokens_BT, means_1BM)
+        return logits_BTV + self.slow_memory.logits(means_BTM), means_1BM
 
     @abstractmethod
     def initial_network_state(self, n_chains: int) -> State:

@@ -26,7 +26,8 @@ class SlowMemory(nn.Module):
     Shape suffixes besides those of `mdlm.model.base`: K modes, M means, those of the first time first.
 
     Attributes:
-        n_means: M; 0 for a network without this memory.
+        n_modes: K; 0 for a model without this memory.
+        n_means: M, K for each of `TIMES`.
         modes_VK: Each state's value of each mode.
         lift_MV: What a unit of each mean adds to the logits.
         keep_M: Share of each mean that is kept from token to token.
@@ -38,9 +39,9 @@ class SlowMemory(nn.Module):
 
     def __init__(self, n_states: int, n_modes: int) -> None:
         super().__init__()
-        self.n_means = n_modes * len(TIMES)
-        self.register_buffer("modes_VK", torch.zeros(n_states, n_modes))
-        self.register_buffer("lift_MV", torch.zeros(self.n_means, n_states))
+        self.n_modes, self.n_means = n_modes, n_modes * len(TIMES)
+        self.register_buffer("modes_VK", torch.zeros(n_states, n_modes), persistent=n_modes > 0)
+        self.register_buffer("lift_MV", torch.zeros(self.n_means, n_states), persistent=n_modes > 0)
         keep_M = torch.exp(-1 / torch.tensor(TIMES)).repeat_interleave(n_modes)
         self.register_buffer("keep_M", keep_M, persistent=False)
 
@@ -68,7 +69,7 @@ class SlowMemory(nn.Module):
         if len(age_T) == 1:
             return value_BTM
         apart_TT = age_T[:, None] - age_T
-        keep_N = self.keep_M[:: self.modes_VK.shape[1]]
+        keep_N = self.keep_M[:: self.n_modes]
         weight_NTT = torch.where(apart_TT < 0, 0, keep_N[:, None, None] ** apart_TT.clamp(min=0))
         value_BTNK = value_BTM.reshape(*value_BTM.shape[:2], len(TIMES), -1)
         return torch.einsum("nts,bsnk->btnk", weight_NTT, value_BTNK).flatten(-2)

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from mdlm.model.base import LanguageModel, detached, masked
-from mdlm.model.network import Network
 from mdlm.progress import Progress
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -99,15 +98,14 @@ class Run:
         """Load the weights of the best epoch; fit the memory of slow modes, once, also where a run is resumed."""
         tensors, description = checkpoint.read(self.best_path)
         checkpoint.load_weights(self.model, tensors, self.best_path)
-        model, fitted = self.model, "slow_modes_fitted"
-        if isinstance(model, Network) and model.memory.n_means and not description.get(fitted):
+        if self.model.slow_memory.n_modes and not description.get("slow_modes_fitted"):
             begin = time.monotonic()
             progress(self.training.max_epochs, self.training.max_epochs, "fitting the memory of slow modes")
-            fit_slow_memory(model, self.tokens.train.pieces)
+            fit_slow_memory(self.model, self.tokens.train.pieces)
             self.fit_seconds = time.monotonic() - begin
             with self.interruptions.held():
-                described = self._description() | {fitted: True}
-                checkpoint.write(self.best_path, model.state_dict(), described)
+                described = self._description() | {"slow_modes_fitted": True}
+                checkpoint.write(self.best_path, self.model.state_dict(), described)
 
     def _out_of_patience(self) -> bool:
         return bool(self.history) and len(self.history) - self.best.epoch >= self.training.patience

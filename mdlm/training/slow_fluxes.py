@@ -28,8 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdlm.model.network import Network
-from mdlm.model.slow_memory import N_MODES, TIMES
+from mdlm.model.base import LanguageModel
 from mdlm.training.evaluate import predictions
 from mdlm.training.support import jump_counts
 from mdlm.trajectory import FloatArray, IntArray
@@ -50,30 +49,31 @@ NEGLIGIBLE_GAIN = 0.05
 """In nats of all training data together, at which Newton's method ends."""
 
 
-def fit_slow_memory(model: Network, pieces: Sequence[IntArray]) -> None:
+def fit_slow_memory(model: LanguageModel, pieces: Sequence[IntArray]) -> None:
     """Make a network's slow fluxes those of the data; see the head of this file.
 
     Args:
         model: Its memory of slow modes is set, and `LanguageModel.bias_VV` changed.
         pieces: The training data.
     """
-    modes = slow_modes(jump_counts(pieces, model.n_states))
+    modes = slow_modes(jump_counts(pieces, model.n_states), model.slow_memory.n_modes)
     if modes.shape[1]:
         _Fit(model, pieces, torch.from_numpy(modes).to(model.bias_VV)).run()
 
 
-def slow_modes(counts: IntArray) -> FloatArray:
+def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
     """The slow modes of the counted chain, made reversible.
 
     Args:
         counts: Row: from, column: to; shape ``(V, V)``.
+        n_modes: At most.
 
     Returns:
-        Shape ``(V, K)``, K at most `N_MODES`, slowest first, each of mean zero and variance one over the frames before
+        Shape ``(V, K)``, slowest first, each of mean zero and variance one over the frames before
         it is cut off at `LARGEST`. Zero for states that are not connected with the most visited one.
 
     Example:
-        >>> abs(slow_modes(np.array([[8, 1, 0], [1, 8, 0], [0, 0, 1]]))).round(3).tolist()
+        >>> abs(slow_modes(np.array([[8, 1, 0], [1, 8, 0], [0, 0, 1]]), 5)).round(3).tolist()
         [[1.0], [1.0], [0.0]]
     """
     both_ways = (counts + counts.T).astype(np.float64)
@@ -83,7 +83,7 @@ def slow_modes(counts: IntArray) -> FloatArray:
     joint = both_ways[np.ix_(inside, inside)]
     root = np.sqrt(joint.sum(axis=1))
     values, vectors = np.linalg.eigh(joint / np.where(root > 0, np.outer(root, root), 1))
-    slowest = slice(-2, -2 - N_MODES, -1)  # the last is constant
+    slowest = slice(-2, -2 - n_modes, -1)  # the last is constant
     values, vectors = values[slowest].clip(1e-300, 1 - 1e-15), vectors[:, slowest]
     rates = -np.log(values)
     is_slow = FASTEST * rates <= rates[:1]
@@ -117,13 +117,15 @@ class _Fit:
     So a flux that was expected once and never came is lowered, but not ruled out.
     """
 
-    def __init__(self, model: Network, pieces: Sequence[IntArray], modes_VK: Tensor) -> None:
+    def __init__(self, model: LanguageModel, pieces: Sequence[IntArray], modes_VK: Tensor) -> None:
         self.model, self.pieces, self.modes_VK = model, pieces, modes_VK
         n_states, self.n_modes = modes_VK.shape
+        self.n_times = model.slow_memory.n_means // model.slow_memory.n_modes
         self.bias_VV = model.bias_VV.clone()
-        model.memory.modes_VK.copy_(F.pad(modes_VK, (0, N_MODES - self.n_modes)))
+        self.n_unused = model.slow_memory.n_modes - self.n_modes
+        model.slow_memory.modes_VK.copy_(F.pad(modes_VK, (0, self.n_unused)))
         # The features but for the means, which come on top of this.
-        self.now_VF = torch.cat([modes_VK.new_ones(n_states, 1), modes_VK, -modes_VK.repeat(1, len(TIMES))], dim=1)
+        self.now_VF = torch.cat([modes_VK.new_ones(n_states, 1), modes_VK, -modes_VK.repeat(1, self.n_times)], dim=1)
 
     def run(self) -> None:
         """Leave the model at the maximum, where the last sums were taken."""
@@ -150,8 +152,8 @@ class _Fit:
         """Put theta into the model: the means' part into its memory, the last token's into its table."""
         lift_FV = theta_FK.to(self.modes_VK) @ self.modes_VK.T
         self.model.bias_VV.copy_(self.bias_VV + self.now_VF @ lift_FV)
-        lift_TKV = lift_FV[1 + self.n_modes :].view(len(TIMES), self.n_modes, -1)
-        self.model.memory.lift_MV.copy_(F.pad(lift_TKV, (0, 0, 0, N_MODES - self.n_modes)).flatten(0, 1))
+        lift_TKV = lift_FV[1 + self.n_modes :].view(self.n_times, self.n_modes, -1)
+        self.model.slow_memory.lift_MV.copy_(F.pad(lift_TKV, (0, 0, 0, self.n_unused)).flatten(0, 1))
 
     @torch.inference_mode()
     def _sums(self, theta_FK: Tensor) -> _Sums:
@@ -163,7 +165,7 @@ class _Fit:
         pairs_VK2 = (self.modes_VK[:, :, None] * self.modes_VK[:, None, :]).flatten(1)
         for batch, logits_BTV, state in predictions(self.model, self.pieces):
             real_BT = batch.targets_BT >= 0
-            means_BTM, _ = self.model.memory(batch.inputs_BT, state[-1])
+            means_BTM, _ = self.model.slow_memory(batch.inputs_BT, state[-1])
             phi_NF = self._features(batch.inputs_BT[real_BT], means_BTM[real_BT])
             logits_NV, targets_N = logits_BTV[real_BT], batch.targets_BT[real_BT]
             loss += float(F.cross_entropy(logits_NV, targets_N, reduction="none").double().sum())
@@ -180,5 +182,5 @@ class _Fit:
         return _Sums(loss, slope, curvature.reshape(n_features * n_modes, -1), precision_FK)
 
     def _features(self, tokens_N: Tensor, means_NM: Tensor) -> Tensor:
-        used_NM = means_NM.view(-1, len(TIMES), N_MODES)[..., : self.n_modes].flatten(1)
+        used_NM = means_NM.view(-1, self.n_times, self.model.slow_memory.n_modes)[..., : self.n_modes].flatten(1)
         return self.now_VF[tokens_N] + F.pad(used_NM, (1 + self.n_modes, 0))

@@ -50,8 +50,8 @@ def model(request):
         torch.nn.init.normal_(model.head.weight)  # as a trained one
         model.anchor_to(torch.from_numpy(np.random.default_rng(1).dirichlet(np.ones(N_STATES), N_STATES)))
     if getattr(request.param, "anchor", "none") == "slow_modes":
-        torch.nn.init.normal_(model.memory.modes_VK)
-        torch.nn.init.normal_(model.memory.lift_MV)
+        torch.nn.init.normal_(model.slow_memory.modes_VK)
+        torch.nn.init.normal_(model.slow_memory.lift_MV)
     return model.eval()
 
 

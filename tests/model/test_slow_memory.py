@@ -62,9 +62,9 @@ def test_the_means_enter_the_logits_linearly(tokens):
     torch.manual_seed(0)
     model = LSTMConfig(4, 8, 1, 0.0, anchor="slow_modes").build(6)
     before = model(tokens)[0]
-    torch.nn.init.normal_(model.memory.modes_VK)
-    torch.nn.init.normal_(model.memory.lift_MV)
-    means, _ = model.memory(tokens, model.memory.initial_state(2))
-    by_hand = torch.einsum("btm,mv->btv", means, model.memory.lift_MV)
+    torch.nn.init.normal_(model.slow_memory.modes_VK)
+    torch.nn.init.normal_(model.slow_memory.lift_MV)
+    means, _ = model.slow_memory(tokens, model.slow_memory.initial_state(2))
+    by_hand = torch.einsum("btm,mv->btv", means, model.slow_memory.lift_MV)
     assert_close(model(tokens)[0] - before, by_hand, rtol=1e-4, atol=1e-5)
     assert by_hand.abs().max() > 1

@@ -47,8 +47,8 @@ def transformer(layers=2, anchor="none"):
 
 def anchored(model):
     """The same as if trained: a chain that holds the way back along a ring to be impossible, and slow modes."""
-    torch.nn.init.normal_(model.memory.modes_VK)
-    torch.nn.init.normal_(model.memory.lift_MV, std=0.5)
+    torch.nn.init.normal_(model.slow_memory.modes_VK)
+    torch.nn.init.normal_(model.slow_memory.lift_MV, std=0.5)
     torch.nn.init.normal_(model.head.weight, std=0.3)
     chain = np.random.default_rng(5).dirichlet(np.ones(5), 5)
     chain[np.arange(5), np.arange(5) - 1] = 0

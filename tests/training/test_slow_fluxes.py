@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
-from mdlm.model.slow_memory import TIMES
+from mdlm.model.slow_memory import N_MODES, TIMES
 from mdlm.model.transformer import TransformerConfig
 from mdlm.sampling.sampling import Sampling
 from mdlm.tokens.base import Tokens
@@ -71,7 +71,7 @@ def test_the_slow_modes_of_a_ring_with_weak_bonds_are_those_of_the_counted_chain
     """Eigenvectors of the reversible transition matrix, by scipy's general solver instead of the symmetric one."""
     rng = np.random.default_rng(0)
     counts = np.diag(np.full(6, 9000)) + rng.integers(1, 50, size=(6, 6))
-    modes = slow_modes(counts)
+    modes = slow_modes(counts, N_MODES)
     both_ways = counts + counts.T
     transition_matrix = both_ways / both_ways.sum(axis=1, keepdims=True)
     values, vectors = np.linalg.eig(transition_matrix)
@@ -85,7 +85,7 @@ def test_the_slow_modes_of_a_ring_with_weak_bonds_are_those_of_the_counted_chain
 def test_fast_modes_are_left_out():
     """Timescales by hand: of exchange between the pairs about 1000 frames, within a pair 1 / -ln 0.8 = 4.5."""
     counts = np.array([[900, 100, 0, 0], [100, 898, 2, 0], [0, 2, 898, 100], [0, 0, 100, 900]])
-    modes = slow_modes(counts)
+    modes = slow_modes(counts, N_MODES)
     assert modes.shape == (4, 1)
     np.testing.assert_allclose(abs(modes[:, 0]), 1, atol=0.03)
     assert (np.sign(modes[:2, 0]) == -np.sign(modes[2:, 0])).all()
@@ -95,7 +95,7 @@ def test_states_apart_from_the_most_visited_have_no_part_in_the_slow_modes():
     counts = np.zeros((5, 5), dtype=np.int64)
     counts[np.ix_([1, 3], [1, 3])] = [[50, 2], [1, 30]]
     counts[np.ix_([0, 4], [0, 4])] = [[5, 1], [1, 5]]
-    modes = slow_modes(counts)
+    modes = slow_modes(counts, N_MODES)
     assert modes.shape == (5, 1)
     assert not modes[[0, 2, 4]].any()
     assert modes[1, 0] * modes[3, 0] < 0
@@ -103,7 +103,7 @@ def test_states_apart_from_the_most_visited_have_no_part_in_the_slow_modes():
 
 def test_modes_of_states_hardly_ever_visited_are_cut_off():
     counts = np.array([[100_000, 1], [1, 1]])
-    assert abs(slow_modes(counts)).max() == LARGEST
+    assert abs(slow_modes(counts, N_MODES)).max() == LARGEST
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 50])
@@ -111,14 +111,14 @@ def test_data_of_one_state_leave_a_model_as_it_was(n_frames):
     model = network(NETWORKS["lstm"])
     fit_slow_memory(model, [np.zeros(n_frames, dtype=np.int64)])
     assert not model.bias_VV.any()
-    assert not model.memory.lift_MV.any()
+    assert not model.slow_memory.lift_MV.any()
 
 
 @pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
 def test_a_fitted_model_expects_the_products_that_came(config):
     """Of random guesses, a hundred times the rare jumps, computed piece by piece; the prior keeps a few percent."""
     model, piece = network(config), drawn(CHAIN, 10_000, 0)
-    modes = slow_modes(jump_counts([piece], 4))
+    modes = slow_modes(jump_counts([piece], 4), N_MODES)
     phi, observed = features(piece, modes), modes[piece[1:]]
     wrong, loss = phi.T @ (observed - rows(model, piece) @ modes), nll_nats_per_token(model, [piece])
     fit_slow_memory(model, [piece])
@@ -131,7 +131,7 @@ def test_a_fitted_model_expects_the_products_that_came(config):
 def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
     """The likelihood of a random network's predictions, tilted, and the prior, both written out as defined."""
     model, piece = network(NETWORKS["lstm"]), drawn(CHAIN, 2_000, 1)
-    modes = slow_modes(jump_counts([piece], 4))
+    modes = slow_modes(jump_counts([piece], 4), N_MODES)
     phi, start, taken = features(piece, modes), rows(model, piece), np.arange(len(piece) - 1)
     n_features, n_modes = phi.shape[1], modes.shape[1]
     change = modes[piece[1:]] - start @ modes
@@ -209,13 +209,13 @@ def test_forbidden_jumps_stay_forbidden():
     predicted = rows(model, piece)
     assert not predicted[CHAIN[piece[:-1]] == 0].any()
     assert torch.isfinite(model.bias_VV).all()
-    assert torch.isfinite(model.memory.lift_MV).all()
+    assert torch.isfinite(model.slow_memory.lift_MV).all()
 
 
 def test_several_pieces_do_not_remember_each_other():
     """Two pieces at once have the sums of both."""
     pieces = [drawn(CHAIN, 6_000, seed) for seed in range(2)]
-    model, modes = network(NETWORKS["lstm"]), slow_modes(jump_counts(pieces, 4))
+    model, modes = network(NETWORKS["lstm"]), slow_modes(jump_counts(pieces, 4), N_MODES)
     wrong = sum(features(p, modes).T @ (modes[p[1:]] - rows(model, p) @ modes) for p in pieces)
     fit_slow_memory(model, pieces)
     left = sum(features(p, modes).T @ (modes[p[1:]] - rows(model, p) @ modes) for p in pieces)
@@ -240,8 +240,8 @@ def test_a_run_that_learns_nothing_is_the_chain_with_its_memory(tmp_path):
     by_hand = NETWORKS["lstm"].build(4)
     by_hand.anchor_to(torch.from_numpy(markov_anchor(pieces, pieces, 4, "seen")))
     fit_slow_memory(by_hand, pieces)
-    assert by_hand.memory.lift_MV.any()
-    for name in ("memory.lift_MV", "memory.modes_VK", "bias_VV"):
+    assert by_hand.slow_memory.lift_MV.any()
+    for name in ("slow_memory.lift_MV", "slow_memory.modes_VK", "bias_VV"):
         assert_close(model.state_dict()[name], by_hand.state_dict()[name], rtol=0, atol=1e-6)
 
 
