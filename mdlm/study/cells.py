@@ -66,6 +66,9 @@ def fraction(overrides: Sequence[Sequence[str]], n: int) -> list[Sequence[str]]:
         n: Cells are kept whose levels, counted from zero in order of appearance over all factors but the seed, sum
             to a multiple of n.
 
+    Raises:
+        ValueError: If n divides no factor's number of levels: what is left would miss levels or hold some more often.
+
     Example:
         >>> [cell[0] + " " + cell[1] for cell in fraction([["a=1", "b=x"], ["a=1", "b=y"], ["a=2", "b=y"]], 2)]
         ['a=1 b=x', 'a=2 b=y']
@@ -75,6 +78,10 @@ def fraction(overrides: Sequence[Sequence[str]], n: int) -> list[Sequence[str]]:
         values = order.setdefault(key, {})
         values.setdefault(value, len(values))
     order.pop("seed", None)
+    numbers = sorted({len(values) for values in order.values()} - {1})
+    if not any(number % n == 0 for number in numbers):
+        given = ", ".join(map(str, numbers)) or "none"
+        raise ValueError(f"study.fraction ({n}) must divide the number of levels of a factor (here: {given})")
     return [cell for cell in overrides if sum(order[k][v] for k, v in map(_pair, cell) if k in order) % n == 0]
 
 

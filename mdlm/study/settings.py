@@ -16,7 +16,8 @@ class StudySettings:
         retry: ``failed``: run the cells again that failed; ``none``: leave them.
         keep_going: Whether the others go on when a cell fails.
         fraction: 1 runs every cell of the design, n every n-th: the regular fraction of those whose levels, counted
-            from zero over all factors but the seed, sum to a multiple of n.
+            from zero over all factors but the seed, sum to a multiple of n. It must divide some factor's number of
+            levels.
     """
 
     name: str

@@ -94,6 +94,13 @@ def test_a_regular_fraction_holds_every_pair_of_levels_equally_often_with_every_
         assert sum(cell in row for row in kept) == len(kept) // of_factor
 
 
+@pytest.mark.parametrize("n", [4, 9])
+def test_a_fraction_that_would_lose_levels_is_refused(n):
+    full = [[f"a={a}", f"b={b}", f"seed={seed}"] for a, b, seed in itertools.product(range(2), range(3), range(9))]
+    with pytest.raises(ValueError, match=rf"^study.fraction \({n}\) must divide .* a factor \(here: 2, 3\)$"):
+        fraction(full, n)
+
+
 def test_settings_refuse_names_that_are_no_folder():
     good = StudySettings("demo-2.1", "none", keep_going=True, fraction=1)
     for name in ("", "../demo", "a b", ".hidden"):
