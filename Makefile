@@ -20,7 +20,7 @@ demo: $(VENV)/.demo
 
 study: $(VENV)/.demo
 	$(BIN)/mdlm train -m experiment=demo
-	$(BIN)/mdlm study analyse experiment=demo
+	$(BIN)/mdlm study analyse outputs/study/demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest

@@ -101,7 +101,7 @@ class Run:
         if self.model.slow_memory.n_modes and not description.get("slow_modes_fitted"):
             begin = time.monotonic()
             progress(self.training.max_epochs, self.training.max_epochs, "fitting the memory of slow modes")
-            fit_slow_memory(self.model, self.tokens.train.pieces)
+            fit_slow_memory(self.model, self.tokens.train.pieces, self.tokens.validation.pieces)
             self.fit_seconds = time.monotonic() - begin
             with self.interruptions.held():
                 described = self._description() | {"slow_modes_fitted": True}

@@ -15,6 +15,9 @@ Multiscale Model. Simul. 11, 635 (2013)); the running means tell commitment to a
 These few numbers, at most 130, are a concave problem with one solution, which Newton's method finds on all data at
 once, free of the noise of stochastic gradients.
 
+A network that has learned its training data by heart expects there the very crossings that came, and what theta adds
+is right on those histories alone. So theta is multiplied at last by one number, near one, that held-out data choose.
+
 Shape suffixes besides those of `mdlm.model.base`: K slow modes, F = 1 + K + 4 K features, N tokens.
 """
 
@@ -48,17 +51,27 @@ MAX_PASSES = 12
 NEGLIGIBLE_GAIN = 0.05
 """In nats of all training data together, at which Newton's method ends."""
 
+SIZE_PRIOR_WIDTH = 1.0
+"""Of the number that theta is multiplied by."""
 
-def fit_slow_memory(model: LanguageModel, pieces: Sequence[IntArray]) -> None:
+NEGLIGIBLE_STEP, LONGEST_STEP = 0.02, 0.5
+"""Of that number, in Newton's method."""
+
+
+def fit_slow_memory(model: LanguageModel, train: Sequence[IntArray], validation: Sequence[IntArray]) -> None:
     """Make a network's slow fluxes those of the data; see the head of this file.
 
     Args:
         model: Its memory of slow modes is set, and `LanguageModel.bias_VV` changed.
-        pieces: The training data.
+        train: What theta is fitted to.
+        validation: Held out, for theta's size; may be empty.
     """
-    modes = slow_modes(jump_counts(pieces, model.n_states), model.slow_memory.n_modes)
+    modes = slow_modes(jump_counts(train, model.n_states), model.slow_memory.n_modes)
     if modes.shape[1]:
-        _Fit(model, pieces, torch.from_numpy(modes).to(model.bias_VV)).run()
+        fit = _Fit(model, torch.from_numpy(modes).to(model.bias_VV))
+        theta_FK = fit.maximum(train)
+        if validation:
+            fit.set_size(validation, theta_FK)
 
 
 def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
@@ -94,7 +107,7 @@ def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Over the training data, at some theta.
+    """Over some data, at some theta.
 
     Attributes:
         loss: Nats.
@@ -117,8 +130,8 @@ class _Fit:
     So a flux that was expected once and never came is lowered, but not ruled out.
     """
 
-    def __init__(self, model: LanguageModel, pieces: Sequence[IntArray], modes_VK: Tensor) -> None:
-        self.model, self.pieces, self.modes_VK = model, pieces, modes_VK
+    def __init__(self, model: LanguageModel, modes_VK: Tensor) -> None:
+        self.model, self.modes_VK = model, modes_VK
         n_states, self.n_modes = modes_VK.shape
         self.n_times = model.slow_memory.n_means // model.slow_memory.n_modes
         self.bias_VV = model.bias_VV.clone()
@@ -127,10 +140,10 @@ class _Fit:
         # The features but for the means, which come on top of this.
         self.now_VF = torch.cat([modes_VK.new_ones(n_states, 1), modes_VK, -modes_VK.repeat(1, self.n_times)], dim=1)
 
-    def run(self) -> None:
-        """Leave the model at the maximum, where the last sums were taken."""
+    def maximum(self, train: Sequence[IntArray]) -> Tensor:
+        """Theta of the largest likelihood; the model is left there, where the last sums were taken."""
         theta_FK = self.now_VF.new_zeros(self.now_VF.shape[1], self.n_modes, dtype=torch.float64)
-        sums = self._sums(theta_FK)
+        sums = self._sums(train, theta_FK)
         precision_FK = sums.precision_FK.clamp(min=1e-6)  # an unobserved product stays where it is
 
         def value(theta_FK: Tensor, sums: _Sums) -> float:
@@ -142,11 +155,25 @@ class _Fit:
             step_FK = torch.linalg.solve(curvature, slope_FK.flatten()).view_as(theta_FK)
             if float((step_FK * slope_FK).sum()) / 2 < NEGLIGIBLE_GAIN:
                 break
-            new = self._sums(theta_FK + step_FK)
+            new = self._sums(train, theta_FK + step_FK)
             while not value(theta_FK + step_FK, new) <= value(theta_FK, sums):  # nor a number; a small step gains
                 step_FK = step_FK / 4
-                new = self._sums(theta_FK + step_FK)
+                new = self._sums(train, theta_FK + step_FK)
             theta_FK, sums = theta_FK + step_FK, new
+        return theta_FK
+
+    def set_size(self, validation: Sequence[IntArray], theta_FK: Tensor) -> None:
+        """Multiply theta by the number of the largest likelihood of held-out data, with a normal prior around one."""
+        size, precision = 1.0, SIZE_PRIOR_WIDTH**-2
+        for _ in range(MAX_PASSES):
+            sums = self._sums(validation, size * theta_FK)
+            slope = float((sums.slope_FK * theta_FK).sum()) - precision * (size - 1)
+            curvature = float(theta_FK.flatten() @ sums.curvature @ theta_FK.flatten()) + precision
+            step = max(-LONGEST_STEP, min(slope / curvature, LONGEST_STEP))
+            size += step
+            if abs(step) < NEGLIGIBLE_STEP:
+                break
+        self._set(size * theta_FK)
 
     def _set(self, theta_FK: Tensor) -> None:
         """Put theta into the model: the means' part into its memory, the last token's into its table."""
@@ -156,14 +183,14 @@ class _Fit:
         self.model.slow_memory.lift_MV.copy_(F.pad(lift_TKV, (0, 0, 0, self.n_unused)).flatten(0, 1))
 
     @torch.inference_mode()
-    def _sums(self, theta_FK: Tensor) -> _Sums:
+    def _sums(self, pieces: Sequence[IntArray], theta_FK: Tensor) -> _Sums:
         self._set(theta_FK)
         loss = 0.0
         n_features, n_modes = theta_FK.shape
         slope, squares, fourths = (torch.zeros_like(theta_FK) for _ in range(3))
         curvature = theta_FK.new_zeros(n_features**2, n_modes**2)
         pairs_VK2 = (self.modes_VK[:, :, None] * self.modes_VK[:, None, :]).flatten(1)
-        for batch, logits_BTV, state in predictions(self.model, self.pieces):
+        for batch, logits_BTV, state in predictions(self.model, pieces):
             real_BT = batch.targets_BT >= 0
             means_BTM, _ = self.model.slow_memory(batch.inputs_BT, state[-1])
             phi_NF = self._features(batch.inputs_BT[real_BT], means_BTM[real_BT])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from torch.testing import assert_close
 
 from mdlm.model.gru import GRUConfig
@@ -12,7 +12,7 @@ from mdlm.sampling.sampling import Sampling
 from mdlm.tokens.base import Tokens
 from mdlm.training.anchor import markov_anchor
 from mdlm.training.evaluate import nll_nats_per_token
-from mdlm.training.slow_fluxes import LARGEST, PRIOR_WIDTH, fit_slow_memory, slow_modes
+from mdlm.training.slow_fluxes import LARGEST, PRIOR_WIDTH, SIZE_PRIOR_WIDTH, fit_slow_memory, slow_modes
 from mdlm.training.support import jump_counts
 from mdlm.training.training import Training
 from mdlm.trajectory import Split
@@ -109,7 +109,7 @@ def test_modes_of_states_hardly_ever_visited_are_cut_off():
 @pytest.mark.parametrize("n_frames", [0, 1, 50])
 def test_data_of_one_state_leave_a_model_as_it_was(n_frames):
     model = network(NETWORKS["lstm"])
-    fit_slow_memory(model, [np.zeros(n_frames, dtype=np.int64)])
+    fit_slow_memory(model, [np.zeros(n_frames, dtype=np.int64)], [])
     assert not model.bias_VV.any()
     assert not model.slow_memory.lift_MV.any()
 
@@ -121,7 +121,7 @@ def test_a_fitted_model_expects_the_products_that_came(config):
     modes = slow_modes(jump_counts([piece], 4), N_MODES)
     phi, observed = features(piece, modes), modes[piece[1:]]
     wrong, loss = phi.T @ (observed - rows(model, piece) @ modes), nll_nats_per_token(model, [piece])
-    fit_slow_memory(model, [piece])
+    fit_slow_memory(model, [piece], [])
     left = phi.T @ (observed - rows(model, piece) @ modes)
     assert abs(left).max() < 0.03 * abs(wrong).max()
     assert abs(left[1]) < 0.03 * abs(wrong[1])
@@ -145,17 +145,55 @@ def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
 
     found = minimize(loss, np.zeros(n_features * n_modes), method="BFGS", options={"gtol": 1e-6})
     theta = found.x.reshape(n_features, n_modes)
-    fit_slow_memory(model, [piece])
+    fit_slow_memory(model, [piece], [])
     expected = start * np.exp(phi @ theta @ modes.T)
     np.testing.assert_allclose(rows(model, piece), expected / expected.sum(axis=1, keepdims=True), atol=5e-3)
     assert abs(theta[1 + n_modes :]).max() > 0.1  # the means do matter to what is compared
+
+
+def added(model):
+    """What a fit has changed."""
+    return model.bias_VV.clone(), model.slow_memory.lift_MV.clone()
+
+
+def test_the_size_of_theta_is_where_an_independent_optimiser_finds_the_maximum_of_the_held_out_likelihood():
+    """Of a network that holds rare jumps for likely, as the held-out data do by half."""
+    model, train = network(NETWORKS["lstm"]), drawn(CHAIN, 5_000, 1)
+    held_out = drawn((CHAIN + rows(model, np.arange(5) % 4)) / 2, 1_000, 2)
+    fit_slow_memory(model, [train], [])
+    bias_VV, lift_MV = added(model)
+
+    def loss(size):
+        model.bias_VV.copy_(size * bias_VV)
+        model.slow_memory.lift_MV.copy_(size * lift_MV)
+        return nll_nats_per_token(model, [held_out]) * (len(held_out) - 1) + ((size - 1) / SIZE_PRIOR_WIDTH) ** 2 / 2
+
+    expected = minimize_scalar(loss, (0.2, 1.0)).x
+    loss(0)
+    fit_slow_memory(model, [train], [held_out])
+    assert 0.1 < expected < 0.9
+    assert_close(model.bias_VV, expected * bias_VV, rtol=0.03, atol=1e-3)
+    assert_close(model.slow_memory.lift_MV, expected * lift_MV, rtol=0.03, atol=1e-3)
+
+
+def test_what_held_out_data_do_not_show_is_hardly_added():
+    """Anchored to the chain that held-out data come from; in the training data the rare jump is five times rarer."""
+    model, rarer = NETWORKS["lstm"].build(4), CHAIN.copy()
+    rarer[[1, 2], [2, 1]], rarer[[1, 2], [1, 2]] = 0.0004, 0.8996
+    model.anchor_to(torch.from_numpy(CHAIN))
+    fit_slow_memory(model, [drawn(rarer, 50_000, 0)], [])
+    in_full = added(model)[0]
+    model.anchor_to(torch.from_numpy(CHAIN))
+    anchor = model.bias_VV.clone()
+    fit_slow_memory(model, [drawn(rarer, 50_000, 0)], [drawn(CHAIN, 50_000, 1)])
+    assert abs(added(model)[0] - anchor).nan_to_num(0).max() < 0.35 * abs(in_full - anchor).nan_to_num(0).max()
 
 
 def test_a_flux_that_was_expected_and_never_came_is_lowered_but_not_ruled_out():
     """The second state, entered once, was not left in three frames, where the chain expects it 1.2 times."""
     model, piece = NETWORKS["lstm"].build(2), np.repeat([0, 1], [50, 4])
     model.anchor_to(torch.tensor([[0.98, 0.02], [0.4, 0.6]]))
-    fit_slow_memory(model, [piece])
+    fit_slow_memory(model, [piece], [])
     leave = rows(model, piece)[-1, 0]
     assert 0.02 < leave < 0.4
 
@@ -196,7 +234,7 @@ def test_a_network_without_a_memory_of_its_own_learns_here_that_crossings_turn_b
         return t2_at_100(chains.astype(int))
 
     before = sampled_t2()
-    fit_slow_memory(model, [data])
+    fit_slow_memory(model, [data], [])
     after = sampled_t2()
     assert before < 0.75 * truth
     assert after == pytest.approx(truth, rel=0.12)
@@ -205,7 +243,7 @@ def test_a_network_without_a_memory_of_its_own_learns_here_that_crossings_turn_b
 def test_forbidden_jumps_stay_forbidden():
     model, piece = network(NETWORKS["lstm"]), drawn(CHAIN, 2_000, 0)
     model.forbid(torch.from_numpy(CHAIN == 0))
-    fit_slow_memory(model, [piece])
+    fit_slow_memory(model, [piece], [])
     predicted = rows(model, piece)
     assert not predicted[CHAIN[piece[:-1]] == 0].any()
     assert torch.isfinite(model.bias_VV).all()
@@ -217,7 +255,7 @@ def test_several_pieces_do_not_remember_each_other():
     pieces = [drawn(CHAIN, 6_000, seed) for seed in range(2)]
     model, modes = network(NETWORKS["lstm"]), slow_modes(jump_counts(pieces, 4), N_MODES)
     wrong = sum(features(p, modes).T @ (modes[p[1:]] - rows(model, p) @ modes) for p in pieces)
-    fit_slow_memory(model, pieces)
+    fit_slow_memory(model, pieces, [])
     left = sum(features(p, modes).T @ (modes[p[1:]] - rows(model, p) @ modes) for p in pieces)
     assert abs(left).max() < 0.05 * abs(wrong).max()
 
@@ -239,7 +277,7 @@ def test_a_run_that_learns_nothing_is_the_chain_with_its_memory(tmp_path):
     pieces = [drawn(CHAIN, 3_000, seed) for seed in range(2)]
     by_hand = NETWORKS["lstm"].build(4)
     by_hand.anchor_to(torch.from_numpy(markov_anchor(pieces, pieces, 4, "seen")))
-    fit_slow_memory(by_hand, pieces)
+    fit_slow_memory(by_hand, pieces, pieces[:1])
     assert by_hand.slow_memory.lift_MV.any()
     for name in ("slow_memory.lift_MV", "slow_memory.modes_VK", "bias_VV"):
         assert_close(model.state_dict()[name], by_hand.state_dict()[name], rtol=0, atol=1e-6)
