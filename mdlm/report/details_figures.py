@@ -124,7 +124,7 @@ def draw_drift(figure: Figure, details: Details, names: Sequence[str], labels: t
         )
         upper.axhline(details.data.populations[state], color=DATA, alpha=strength, linewidth=1, linestyle="--")
     upper.set_ylabel(f"population (dashed: {labels[0]})")
-    upper.legend(fontsize=6, ncols=2)
+    upper.legend(fontsize=6, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     lower.plot(middles, drift.t2, color=MODEL, marker="s", markersize=3, linewidth=1)
     lower.fill_between(middles, drift.t2_low, drift.t2_high, color=MODEL, alpha=0.2, linewidth=0)
     lower.set_ylabel(f"t2 ({details.time_unit})")
