@@ -91,7 +91,9 @@ def make_design(rows: pd.DataFrame, names: Sequence[str], interactions: bool = T
     degrees of freedom would remain.
 
     Raises:
-        ValueError: No factor has an effect to estimate, or there are too few runs for the main effects.
+        ValueError: No factor has an effect to estimate, or there are too few runs for the main effects; or interactions
+            are aliased and hardly more combinations of levels were run than there are columns. Nothing but the scatter
+            of the replicates would then pass for error: wrong effects with narrow intervals.
     """
     factors, notes = separable(rows, tuple(names))
     if not factors:
@@ -106,15 +108,23 @@ def make_design(rows: pd.DataFrame, names: Sequence[str], interactions: bool = T
             f"runs ({len(rows)} decided) must be at least {n_main + LEAST_DF}: the main effects of "
             f"{', '.join(f.name for f in factors)} take {n_main}, and {LEAST_DF} are needed to know the error"
         )
-    n_terms, n_notes = len(terms), len(notes)
+    n_terms, n_notes, aliased = len(terms), len(notes), False
     for pair in combinations(factors, 2) if interactions else ():
         columns = np.einsum("ni,nj->nij", pair[0].columns, pair[1].columns).reshape(len(rows), -1)
-        reason = _empty(pair) or _aliased(columns, blocks, terms)
+        empty = _empty(pair)
+        reason = empty or _aliased(columns, blocks, terms)
+        aliased |= bool(reason and not empty)
         if reason:
             notes.append(f"interaction {pair[0].name}:{pair[1].name} is not estimated: {reason}")
         else:
             _append(blocks, terms, pair, columns)
     matrix = np.hstack(blocks)
+    n_combinations = len(set(zip(*(factor.index.tolist() for factor in factors), strict=True)))
+    if aliased and n_combinations < len(rows) and n_combinations - matrix.shape[1] < LEAST_DF:
+        raise ValueError(
+            f"combinations of levels ({n_combinations} decided) must be at least {matrix.shape[1] + LEAST_DF} to tell "
+            f"the effects of {', '.join(f.name for f in factors)} from each other: run more of the design"
+        )
     if len(rows) - matrix.shape[1] < LEAST_DF:
         matrix, terms = matrix[:, :n_main], terms[:n_terms]
         notes = [

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,14 +80,32 @@ def test_a_factor_that_others_determine_together_is_confounded_with_them():
     assert "confounded with" in notes_of(design)
 
 
+def half_fraction(*others):
+    """2^(3-1) with c = a b, three seeds, crossed with other factors."""
+    corners = [(a, b, a * b) for a in (-1, 1) for b in (-1, 1)]
+    rows = [(*corner, *rest) for corner, *rest, _ in itertools.product(corners, *others, range(3))]
+    return pd.DataFrame(rows, columns=list("abcde")[: 3 + len(others)])
+
+
 def test_in_a_half_fraction_the_interactions_are_named_with_their_aliases():
-    """2^(3-1) with c = a b: each main effect is aliased with the interaction of the two others."""
-    signs = np.array([(a, b, a * b) for a in (-1, 1) for b in (-1, 1)])
-    rows = pd.DataFrame(np.repeat(signs, 3, axis=0), columns=["a", "b", "c"])
-    design = make_design(rows, ("a", "b", "c"))
-    assert [t.name for t in design.terms] == ["a", "b", "c"]
+    """Each main effect is aliased with the interaction of the two others; 36 combinations tell 24 columns apart."""
+    design = make_design(half_fraction(range(3), range(3)), tuple("abcde"))
+    assert design.matrix.shape == (108, 24)
+    assert [t.name for t in design.terms] == [*"abcde", "a:d", "a:e", "b:d", "b:e", "c:d", "c:e", "d:e"]
     for pair, main in (("a:b", "c"), ("a:c", "b"), ("b:c", "a")):
         assert f"interaction {pair} is not estimated: it is aliased with {main}, which are read" in notes_of(design)
+
+
+@pytest.mark.parametrize(
+    ("others", "given", "least"), [((), 4, 9), ((range(2),), 8, 13), ((range(2), range(2)), 16, 18)]
+)
+def test_replicates_do_not_stand_in_for_combinations_that_a_fraction_lacks(others, given, least):
+    """By hand: 4, 8 and 13 columns. Seeds scatter little where runs lie at the floor, and would be all the error."""
+    names = tuple("abcde"[: 3 + len(others)])
+    with pytest.raises(
+        ValueError, match=rf"^combinations of levels \({given} decided\) must be at least {least} to tell"
+    ):
+        make_design(half_fraction(*others), names)
 
 
 def test_a_pair_with_an_empty_combination_is_named_and_taken_as_independent(factorial):
