@@ -83,7 +83,7 @@ class Design:
         return next((factor for factor in self.factors if name in factor.parts), None)
 
 
-def make_design(rows: pd.DataFrame, names: Sequence[str], interactions: bool = True) -> Design:
+def make_design(rows: pd.DataFrame, names: Sequence[str]) -> Design:
     """Design of main effects and, where the runs allow, all two-way interactions.
 
     An interaction is left out, and named, if one of its combinations of levels was never run (marginal means could not
@@ -109,7 +109,7 @@ def make_design(rows: pd.DataFrame, names: Sequence[str], interactions: bool = T
             f"{', '.join(f.name for f in factors)} take {n_main}, and {LEAST_DF} are needed to know the error"
         )
     n_terms, n_notes, aliased = len(terms), len(notes), False
-    for pair in combinations(factors, 2) if interactions else ():
+    for pair in combinations(factors, 2):
         columns = np.einsum("ni,nj->nij", pair[0].columns, pair[1].columns).reshape(len(rows), -1)
         empty = _empty(pair)
         reason = empty or _aliased(columns, blocks, terms)
