@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib
 import importlib.util
 import inspect
 import json
@@ -14,7 +13,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 from mdlm import __version__
@@ -74,25 +73,41 @@ def code_version(part: type) -> str:
     `mdlm.kinetics`) counts too, but not the modules beside the parts, such as `mdlm.progress`.
     """
     packages = {"mdlm", part.__module__.split(".")[0]}
-    wanted = [inspect.getmodule(cls) for cls in part.__mro__ if cls.__module__.split(".")[0] in packages]
-    modules: dict[str, ast.Module] = {}
+    wanted = [(cls.__module__, _file(cls)) for cls in part.__mro__ if cls.__module__.split(".")[0] in packages]
+    code: dict[str, str] = {}
     while wanted:
-        module = wanted.pop()
-        if module is None or module.__name__ in modules:
-            continue
-        tree = ast.parse(inspect.getsource(module))
-        modules[module.__name__] = tree
-        wanted += _siblings(module, tree)
-    code = {name: ast.dump(_without_docstrings(tree)) for name, tree in modules.items()}
+        name, file = wanted.pop()
+        if name not in code:
+            code[name], siblings = module_code(name, file)
+            wanted += siblings
     return digest(code)
 
 
-def _siblings(module: ModuleType, tree: ast.Module) -> list[ModuleType]:
-    """Modules of the same package that a module imports, inside functions too."""
-    package = module.__name__.rpartition(".")[0]
-    folder = Path(inspect.getfile(module)).parent
-    names = [name for name in sorted(_imported(tree, package)) if _is_sibling(name, package, folder)]
-    return [importlib.import_module(name) for name in names]
+def _file(cls: type) -> Path:
+    return Path(inspect.getfile(cls))
+
+
+@cache
+def module_code(name: str, file: Path) -> tuple[str, list[tuple[str, Path]]]:
+    """A module's code in a form without comments, docstrings and layout, and the modules of its package it imports.
+
+    They are read, not imported: numba and scipy take a second to load, for a name.
+    """
+    tree = ast.parse(read_code(file))
+    siblings = _siblings(name, file, tree)
+    return ast.dump(_without_docstrings(tree)), siblings
+
+
+def read_code(file: Path) -> str:
+    """The text of a module."""
+    return file.read_text(encoding="utf-8")
+
+
+def _siblings(module: str, file: Path, tree: ast.Module) -> list[tuple[str, Path]]:
+    """Modules of the same package that a module imports, inside functions too, and their files."""
+    package = module.rpartition(".")[0]
+    found = [(name, _of_sibling(name, package, file.parent)) for name in sorted(_imported(tree, package))]
+    return [(name, path) for name, path in found if path is not None]
 
 
 def _imported(tree: ast.Module, package: str) -> set[str]:
@@ -108,18 +123,20 @@ def _imported(tree: ast.Module, package: str) -> set[str]:
     return names
 
 
-def _is_sibling(name: str, package: str, folder: Path) -> bool:
-    """Whether a name is a module of a package, of another part of mdlm or, without a package, one in the folder."""
+def _of_sibling(name: str, package: str, folder: Path) -> Path | None:
+    """The file of a module of a package, of another part of mdlm or, without a package, of one in the folder."""
     of_a_part = package.startswith("mdlm.") and name.startswith("mdlm.") and name.count(".") > 1
     if not of_a_part and not (name.startswith(f"{package}.") if package else "." not in name):
-        return False
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):  # a class or function in a module
-        return False
-    if spec is None or not spec.has_location:
-        return False
-    return bool(package) or Path(str(spec.origin)).parent == folder
+        return None
+    top, *inside = name.split(".")
+    spec = importlib.util.find_spec(top)  # of what lies inside, it would import the module around it
+    if spec is None:
+        return None
+    if not package:
+        return Path(str(spec.origin)) if spec.has_location and Path(str(spec.origin)).parent == folder else None
+    paths = [Path(location, *inside) for location in spec.submodule_search_locations or ()]
+    files = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

@@ -1,7 +1,7 @@
 """`mdlm` as its users call it: in this process where that is the same, in one of its own where it is not."""
 
 import contextlib
-import inspect
+import importlib.util
 import io
 import logging
 import os
@@ -17,8 +17,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from mdlm import fingerprint
 from mdlm.cli import main
-from mdlm.fingerprint import code_version
 
 
 def pytest_runtest_setup(item):
@@ -64,18 +64,24 @@ def _one_thread():
 @pytest.fixture
 def edited(monkeypatch):
     """Makes a module look as if a line had been added to it."""
-    original = inspect.getsource
+    original = fingerprint.read_code
 
     def edit(name):
-        def getsource(module):
-            return original(module) + ("\nADDED = 1\n" if module.__name__ == name else "")
+        changed = Path(importlib.util.find_spec(name).origin)
 
-        monkeypatch.setattr(inspect, "getsource", getsource)
-        code_version.cache_clear()
+        def read_code(file):
+            return original(file) + ("\nADDED = 1\n" if file == changed else "")
+
+        forget()
+        monkeypatch.setattr(fingerprint, "read_code", read_code)
+
+    def forget():
+        fingerprint.code_version.cache_clear()
+        fingerprint.module_code.cache_clear()
 
     yield edit
     monkeypatch.undo()
-    code_version.cache_clear()
+    forget()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
 import importlib
-import inspect
 import json
 import math
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mdlm import fingerprint
 from mdlm.fingerprint import code_version, digest, git_commit, made_with, part_identity
 from mdlm.system.chain import Chain
 from mdlm.system.four_state import FourState
@@ -75,14 +75,9 @@ def version(tmp_path, monkeypatch):
 @pytest.fixture
 def read(monkeypatch):
     """Names of the modules whose source was read."""
-    names, original = [], inspect.getsource
-
-    def getsource(module):
-        names.append(module.__name__)
-        return original(module)
-
-    monkeypatch.setattr(inspect, "getsource", getsource)
-    code_version.cache_clear()
+    names, original = [], fingerprint.read_code
+    monkeypatch.setattr(fingerprint, "read_code", lambda file: names.append(file.stem) or original(file))
+    fingerprint.module_code.cache_clear()
     return names
 
 
@@ -154,7 +149,20 @@ def test_modules_of_other_packages_do_not_count(version, layout, read):
     """Numpy has a version of its own; a system must not be computed anew for it."""
     text = "import json\nimport numpy as np\nfrom mdlm import build\n\n\nclass Part(dict):\n    pass\n"
     version(layout, files=FILES | {"part.py": text})
-    assert [name.rpartition(".")[2] for name in read] == ["part"]
+    assert read == ["part"]
+
+
+def test_a_package_needs_no_init_file(version, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "write_text", lambda path, text, write=Path.write_text: text and write(path, text))
+    assert version("package", [("RATE = 2.0", "RATE = 2.5")]) != version("package")
+    assert not list(tmp_path.rglob("__init__.py"))
+
+
+def test_nothing_is_imported_to_read_it(version):
+    """A module that takes a second to load, such as one of numba's kernels, is needed when a part runs, not before."""
+    files = FILES | {"part.py": "def late():\n    from parts.kernels import step\n\n\nclass Part:\n    pass\n"}
+    other = files | {"kernels.py": "raise RuntimeError('imported')\n"}
+    assert version("package", files=other) != version("package", files=files)
 
 
 def test_the_systems_here_have_versions_of_their_own_that_do_not_change():
