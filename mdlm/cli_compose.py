@@ -13,9 +13,9 @@ So a design is composed once per option instead of once per combination of optio
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -56,19 +56,33 @@ class _Words:
         return _Words(given, self.options | {group: text}, self.values)
 
 
-@dataclass(frozen=True)
 class _Composed:
     """The configuration of a combination.
 
     Attributes:
-        config: Without Hydra's own part; every cell sets its values in it.
+        config: Without Hydra's own part; values are set in it.
         choices: The option of every group.
-        fixed: The parts that no value can change, resolved.
     """
 
-    config: DictConfig
-    choices: dict[str, str]
-    fixed: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, config: DictConfig, choices: dict[str, str], values: Collection[str]) -> None:
+        self.config, self.choices = config, choices
+        affected = {name: _varying(config, {_part(name)}) for name in values}
+        self.deciding = {part: [name for name in values if part in affected[name]] for part in config}
+        self.resolved: dict[object, Any] = {}
+        """By a part and the values that may decide it: cells share what is the same in them."""
+
+    def plain(self, values: Mapping[str, str], parsed: Callable[[str], Override]) -> dict[str, Any]:
+        """All of it, resolved, with these values."""
+        from omegaconf import OmegaConf
+
+        keys = {part: (part, *(values[name] for name in names)) for part, names in self.deciding.items()}
+        missing = [part for part, key in keys.items() if key not in self.resolved]
+        if missing:
+            for name, text in values.items():
+                OmegaConf.update(self.config, name, parsed(text).value())
+        for part in missing:
+            self.resolved[keys[part]] = _resolved(self.config, part)
+        return {str(part): self.resolved[key] for part, key in keys.items()}
 
 
 class Composer:
@@ -88,15 +102,9 @@ class Composer:
 
     def __call__(self, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
         """Resolved configuration, without Hydra's own part and the study's, and the choice of every group."""
-        from omegaconf import OmegaConf
-
         words = self._sorted(overrides)
         composed = self._composed(words)
-        for key, text in words.values.items():
-            OmegaConf.update(composed.config, key, self._parsed(text).value())
-        config, fixed = composed.config, composed.fixed
-        plain = {str(part): fixed[part] if part in fixed else _resolved(config, part) for part in config}
-        return plain, composed.choices
+        return composed.plain(words.values, self._parsed), composed.choices
 
     def _sorted(self, overrides: Sequence[str]) -> _Words:
         options = {self._parsed(text).key_or_group: text for text in overrides if self._is_plain_option(text)}
@@ -112,9 +120,7 @@ class Composer:
             config, choices = self._from_hydra(words) if first is None else self._assembled(words, first)
             if first is None and not self._has_files_named_by_options(words):
                 self.first[words.alike] = words
-            varying = _varying(config, {_part(key) for key in words.values})
-            fixed = {str(part): _resolved(config, part) for part in config if part not in varying}
-            self.composed[words.combination] = _Composed(config, choices, fixed)
+            self.composed[words.combination] = _Composed(config, choices, words.values)
         return self.composed[words.combination]
 
     def _assembled(self, words: _Words, first: _Words) -> tuple[DictConfig, dict[str, str]]:
