@@ -85,17 +85,38 @@ class _Composed:
         return {str(part): self.resolved[key] for part, key in keys.items()}
 
 
+class _ReadOnce:
+    """Hydra's files, each read once; Hydra itself reads them all again for every configuration, half of its time."""
+
+    def __init__(self, repository: Any) -> None:  # noqa: ANN401
+        self.repository = repository
+        self.read: dict[str, Any] = {}
+
+    def load_config(self, config_path: str) -> Any:  # noqa: ANN401
+        """A file; one that is not there may yet be, as Hydra adds the folders of its search path late."""
+        if config_path not in self.read and (found := self.repository.load_config(config_path)) is not None:
+            self.read[config_path] = found
+        return self.read.get(config_path)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.repository, name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _ReadOnce:
+        """Itself: Hydra copies what it reads from, not to change it, which would be to forget what was read."""
+        return self
+
+
 class Composer:
-    """Composes cells."""
+    """Composes cells; its loader reads every file once from then on."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
+        self.repository: Any = _ReadOnce(loader.repository)  # Hydra has only one loader
+        loader.repository = self.repository
         self.loader, self.master = loader, master
-        self.repository: Any = loader.repository  # Hydra has only one loader
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
         self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._exchanges_one_file)
-        self._loaded = cache(self.repository.load_config)
         self.composed: dict[object, _Composed] = {}
         self.first: dict[object, _Words] = {}
         """Of the cells that are alike, the one that was composed first, where others can be made of it."""
@@ -160,7 +181,7 @@ class Composer:
         group, option = override.key_or_group, override.value()
         if not (_is_change(override) and isinstance(option, str) and self.repository.group_exists(group)):
             return False
-        found = self._loaded(f"{group}/{option}") if "/" not in group else None
+        found = self.repository.load_config(f"{group}/{option}") if "/" not in group else None
         return found is not None and not found.defaults_list and found.header["package"] is None
 
     def _has_files_named_by_options(self, words: _Words) -> bool:
@@ -170,7 +191,7 @@ class Composer:
         hydra = self.master.hydra
         given = [*hydra.overrides.hydra, *words.given]
         files = self.loader.compute_defaults_list(hydra.job.config_name, given, RunMode.RUN).defaults
-        lists = [getattr(self._loaded(file.config_path), "defaults_list", "${") for file in files]
+        lists = [getattr(self.repository.load_config(file.config_path), "defaults_list", "${") for file in files]
         return any("${" in str(further) for further in lists)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+from copy import copy
 
 import pytest
 from hydra import initialize_config_dir
@@ -53,9 +54,9 @@ def hydra():
         context = initialize_config_dir(str(directory), version_base="1.3")
         contexts.append(context)
         context.__enter__()
-        loader = GlobalHydra.instance().config_loader()
-        real, composed = loader.load_sweep_config, []
-        loader.load_sweep_config = lambda *given: composed.append(given) or real(*given)
+        loader, composed = copy(GlobalHydra.instance().config_loader()), []
+        real = type(loader).load_sweep_config
+        loader.load_sweep_config = lambda *given: composed.append(given) or real(loader, *given)
         return loader, loader.load_configuration("config", list(words), RunMode.MULTIRUN), composed
 
     contexts = []
@@ -68,9 +69,9 @@ def combinations(design):
     return [[f"{k}={v}" for k, v in zip(design, values, strict=True)] for values in itertools.product(*design.values())]
 
 
-def by_hydra(loader, master, overrides):
-    """One cell, composed as a whole."""
-    config = loader.load_sweep_config(master, list(overrides))
+def by_hydra(master, overrides):
+    """One cell, composed as a whole and from files read anew."""
+    config = GlobalHydra.instance().config_loader().load_sweep_config(master, list(overrides))
     choices = {group: str(option) for group, option in config.hydra.runtime.choices.items() if "/" not in group}
     with open_dict(config):
         del config["hydra"]
@@ -87,7 +88,7 @@ def test_a_cell_is_what_hydra_composes(hydra, name):
     found = {number: json.dumps(compose(design[number])) for number in range(len(design))}
     assert 3 * len(composed) <= len(design)
     for number in random.Random(1).sample(range(len(design)), 3):
-        assert found[number] == json.dumps(by_hydra(loader, master, design[number]))
+        assert found[number] == json.dumps(by_hydra(master, design[number]))
 
 
 def test_a_cell_has_the_identity_of_the_same_run_built_by_itself(hydra):
@@ -110,7 +111,7 @@ def test_a_cell_has_the_identity_of_the_same_run_built_by_itself(hydra):
     valid = [cell for cell in found if cell.problem is None]
     assert len({cell.identity for cell in valid}) == len(valid) == len(found) // 2
     for cell in random.Random(0).sample(valid, 3):
-        config, choices = by_hydra(loader, master, cell.overrides)
+        config, choices = by_hydra(master, cell.overrides)
         assert cell.identity == identity_of(build(config))
         assert cell.choices == choices
 
@@ -151,14 +152,26 @@ def test_options_that_decide_together_on_a_file_are_composed_in_every_combinatio
     design = combinations({"a": ["one", "two"], "b": ["one", "two"], "x": ["0", "${a.w}"]})
     found = [compose(cell) for cell in design]
     assert len(composed) == n_composed
-    assert found == [by_hydra(loader, master, cell) for cell in design]
+    assert found == [by_hydra(master, cell) for cell in design]
+
+
+def test_options_in_a_folder_of_the_search_path_are_found(hydra, written, tmp_path_factory):
+    """They are asked for before Hydra looks there."""
+    folder = tmp_path_factory.mktemp("theirs")
+    (folder / "a").mkdir()
+    (folder / "a" / "mine.yaml").write_text("v: 7\n")
+    loader, master, _ = hydra(written(PLAIN), f"hydra.searchpath=[file://{folder}]")
+    compose = Composer(loader, master)
+    for cell in combinations({"a": ["one", "mine"], "b": ["one", "two"]}):
+        assert compose(cell) == by_hydra(master, cell)
+    assert compose(["a=mine", "b=two"])[0]["a"] == {"v": 7}
 
 
 def test_what_an_option_brings_along_and_where_it_puts_it_is_kept(hydra, written):
     loader, master, _ = hydra(written(PLAIN))
     compose = Composer(loader, master)
     for cell in combinations({"a": ["one", "wide", "two"], "b": ["two", "more"]}):
-        assert compose(cell) == by_hydra(loader, master, cell)
+        assert compose(cell) == by_hydra(master, cell)
 
 
 def test_a_name_that_an_option_does_not_have_is_refused_as_by_hydra(hydra, written):
