@@ -60,7 +60,7 @@ CANDIDATES = {
         }.items()
     },
 }
-ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=2000"]
+ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=20000"]
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:

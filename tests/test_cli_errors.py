@@ -20,7 +20,7 @@ def nothing_was_written(folder: Path):
 
 
 MISTAKES = {
-    "unknown option of a group": (["model=foo"], ["model (foo)", "lstm, lstm_tsai2020"]),
+    "unknown option of a group": (["model=foo"], ["model (foo)", "lstm, lstm_plain"]),
     "unknown group": (["foo=bar"], ["foo", "system", "stride"]),
     "unknown field": (["strid=2"], ["strid is no field", "did you mean stride?"]),
     "unknown field of a group": (["training.max_epoch=3"], ["training.max_epoch", "did you mean max_epochs?"]),
@@ -33,7 +33,7 @@ MISTAKES = {
     "wrong type": (["model.hidden=many"], ["model.hidden ('many')", "integer"]),
     "broken number": (["stride=2.5"], ["stride (2.5)", "integer"]),
     "empty number": (["seed="], ["seed ('')", "integer"]),
-    "group without option": (["model=null"], ["model (null)", "lstm, lstm_tsai2020"]),
+    "group without option": (["model=null"], ["model (null)", "lstm, lstm_plain"]),
     "nothing before the equals sign": (["=3"], ["=3 names no field", "FIELD=VALUE"]),
     "no value": (["model"], ["'model' cannot be read", "FIELD=VALUE"]),
     "open bracket": (["seed=[1"], ["'seed=[1' cannot be read"]),

@@ -187,7 +187,7 @@ def test_the_same_command_in_the_same_folder_does_not_train_again(mdlm, tiny, tr
     ("change", "message"),
     [
         ("model.hidden=32", "model.hidden was 64, is 32"),
-        ("model.anchor=markov", "model.anchor was 'none', is 'markov'"),
+        ("model.anchor=markov", "model.anchor was 'slow_modes', is 'markov'"),
     ],
 )
 def test_a_folder_of_another_configuration_is_refused_by_name_and_stays_as_it_is(change, message, mdlm, tiny, tracked):

@@ -16,14 +16,14 @@ DESIGNS = {  # cells of one seed, those that can run
     **dict.fromkeys(("fidelity_basins", "fidelity_grid", "fidelity_x"), (9, 9)),
 }
 LEVELS = {
-    "demo": {"recrossing": "keep, coring", "stride": "1, 10", "model": "lstm, transformer, markov"},
+    "demo": {"recrossing": "keep, coring", "stride": "1, 10", "model": "lstm_plain, transformer_plain, markov"},
     "four_state_factorial": {
         "features": "coordinates, x",
         "partition": "wells, grid, pcca",
         "recrossing": "keep, coring",
         "stride": "1, 10, 100",
         "batching": "streams, windows",
-        "model": "markov, lstm, transformer",
+        "model": "markov, lstm_plain, transformer_plain",
     },
     "zeng2021": {"residence_time": "0.1, 0.2, 0.5, 1.0, 2.0, 5.0", "stride": "1, 5, 10"},
     "zeng2021_as_published": {"window": "1, 2, 5, 10, 20, 50"},
