@@ -7,7 +7,8 @@ of it that the result is known, exactly, without composing again:
 - a *plain option*, such as ``model=lstm``: it exchanges one file, which brings no others along, and so changes what
   stands under the name of its group and nothing else.
 
-So a design is composed once per option instead of once per combination of options. Everything else is left to Hydra.
+So a design is composed as often as the group with the most options has some, each time with options of all groups that
+were not seen before, instead of once per combination of options. Everything else is left to Hydra.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class _Words:
         """The same for cells that differ in values only."""
         return self.alike, frozenset(self.options.values())
 
-    def exchanged(self, group: str, text: str) -> _Words:
-        """With another option of one group."""
-        given = tuple(text if own == self.options[group] else own for own in self.given)
-        return _Words(given, self.options | {group: text}, self.values)
+    def exchanged(self, options: Mapping[str, str]) -> _Words:
+        """With other options of some groups."""
+        new = {self.options[group]: text for group, text in options.items()}
+        return _Words(tuple(new.get(own, own) for own in self.given), {**self.options, **options}, self.values)
 
 
 class _Composed:
@@ -107,19 +108,21 @@ class _ReadOnce:
 
 
 class Composer:
-    """Composes cells; its loader reads every file once from then on."""
+    """Composes the cells of a design, and others; its loader reads every file once from then on."""
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+    def __init__(self, loader: ConfigLoader, master: DictConfig, design: Sequence[Sequence[str]] = ()) -> None:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         self.repository: Any = _ReadOnce(loader.repository)  # Hydra has only one loader
         loader.repository = self.repository
-        self.loader, self.master = loader, master
+        self.loader, self.master, self.design = loader, master, design
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
         self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._exchanges_one_file)
         self.composed: dict[object, _Composed] = {}
         self.first: dict[object, _Words] = {}
         """Of the cells that are alike, the one that was composed first, where others can be made of it."""
+        self.holding: dict[object, dict[str, _Words]] = {}
+        """By the cells that are alike and an option: which composed ones have it."""
 
     def __call__(self, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
         """Resolved configuration, without Hydra's own part and the study's, and the choice of every group."""
@@ -145,20 +148,40 @@ class Composer:
         return self.composed[words.combination]
 
     def _assembled(self, words: _Words, first: _Words) -> tuple[DictConfig, dict[str, str]]:
-        """From the first configuration of its kind, and from others that differ from it in one option."""
+        """From the first configuration of its kind, and from others that hold the options it does not."""
         from omegaconf import open_dict
 
         new = {group: text for group, text in words.options.items() if text != first.options[group]}
-        if len(new) == 1:
-            return self._from_hydra(words)
         composed = self._composed(first)
         config, choices = deepcopy(composed.config), dict(composed.choices)
         for group, text in new.items():
-            other = self._composed(first.exchanged(group, text))
+            other = self._with_option(first, group, text)
             choices[group] = other.choices[group]
             with open_dict(config):
                 config[group] = other.config[group]
         return config, choices
+
+    def _with_option(self, first: _Words, group: str, text: str) -> _Composed:
+        """A configuration with this option and, of every other group, one that no configuration holds yet."""
+        holding = self.holding.setdefault(first.alike, dict.fromkeys(first.options.values(), first))
+        if text not in holding:
+            options = self._options.get(first.alike, {})
+            unseen = {own: [option for option in given if option not in holding] for own, given in options.items()}
+            words = first.exchanged({own: given[0] for own, given in unseen.items() if given} | {group: text})
+            self.composed[words.combination] = _Composed(*self._from_hydra(words), words.values)
+            holding |= {option: words for option in words.options.values() if option not in holding}
+        return self.composed[holding[text].combination]
+
+    @cached_property
+    def _options(self) -> dict[object, dict[str, list[str]]]:
+        """Those of every group in the design, by the cells that are alike; known once Hydra has found its folders."""
+        found: dict[object, dict[str, list[str]]] = {}
+        for words in map(self._sorted, self.design):
+            for group, text in words.options.items():
+                found.setdefault(words.alike, {}).setdefault(group, []).append(text)
+        return {
+            alike: {group: list(dict.fromkeys(texts)) for group, texts in own.items()} for alike, own in found.items()
+        }
 
     def _from_hydra(self, words: _Words) -> tuple[DictConfig, dict[str, str]]:
         from omegaconf import open_dict
