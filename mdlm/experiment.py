@@ -125,8 +125,9 @@ class Experiment:
             self.macrostates.check(header)
         with named("kinetics"):
             self.kinetics.check(header.frame_time, self.stride, header.time_unit)
-        lengths = [np.broadcast_to(np.int8(0), length) for length in header.lengths]
-        parts = split_pieces(lengths, self.validation_fraction, self.test_fraction)
+        frames = np.broadcast_to(np.int8(0), max(header.lengths))  # of no memory: only how many there are counts
+        pieces = [frames[:length] for length in header.lengths]
+        parts = split_pieces(pieces, self.validation_fraction, self.test_fraction)
         thinned = parts.map(lambda pieces: tuple(len(piece[:: self.stride]) for piece in pieces))
         self._check_lengths(thinned, header.frame_time * self.stride, header.time_unit)
         with named("tokens"):

@@ -138,10 +138,10 @@ class _Check:
             return "", " ".join(str(error).split())
 
     def _part(self, name: str, config: Any) -> Any:  # noqa: ANN401
-        from mdlm.build import build
-
         same = name, id(config)  # most cells share it with others, and to write it as text takes longer than the rest
         if same not in self.known:
+            from mdlm.build import build
+
             key = json.dumps([name, config], default=repr)
             if key not in self.built:
                 self.built[key] = build(config, self.trusted, name)
