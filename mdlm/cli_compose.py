@@ -7,8 +7,8 @@ of it that the result is known, exactly, without composing again:
 - a *plain option*, such as ``model=lstm``: it exchanges one file, which brings no others along, and so changes what
   stands under the name of its group and nothing else.
 
-So a design is composed as often as the group with the most options has some, each time with options of all groups that
-were not seen before, instead of once per combination of options. Everything else is left to Hydra.
+So a design is composed once per option of the group that has most of them, each time with an option of every group that
+was not there before, instead of once per combination of options. Everything else is left to Hydra.
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ def _varying(texts: Mapping[str, str], changed: str) -> set[str]:
         texts: Of the parts that refer to others.
         changed: A part.
     """
-    varying = {changed} | {part for part, text in texts.items() if re.search(r"\$\{[^}]*\$\{", text)}  # to any
+    varying = {changed, *(part for part, text in texts.items() if re.search(r"\$\{[^}]*\$\{", text))}  # perhaps to it
     while more := {part for part in texts.keys() - varying if any(name in texts[part] for name in varying)}:
         varying |= more
     return varying

@@ -2,7 +2,7 @@
 
 Found in the code behind Zeng, Cao, Huang & Yao, arXiv 2107.06573 (2021). Three more of its defects are not of training:
 ``offsets=interleaved`` (`mdlm.trajectory.Clocked.strided`), ``recrossing=window_filter`` and
-``model.encoder_sees_target=true`` (`mdlm.model.encoder_decoder`).
+``model.encoder_sees_target=true`` (`mdlm.model.encoder_decoder`). What the switches do is in `mdlm.training.defects`.
 """
 
 from __future__ import annotations
