@@ -1,4 +1,4 @@
-"""Errors that name the whole field, however deep the part that raised them is nested."""
+"""Errors that name the whole field, however deep the part that raised them is nested, and the checks parts share."""
 
 from __future__ import annotations
 
