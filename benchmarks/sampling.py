@@ -27,7 +27,8 @@ import torch
 from machine import fma_peak, gemm_peak
 
 from mdlm.cores import available_cores
-from mdlm.model.base import LanguageModel, ModelConfig, StateStepper
+from mdlm.model.base import LanguageModel, StateStepper
+from mdlm.model.config import ModelConfig
 from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig

@@ -33,7 +33,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mdlm.cores import available_cores
-from mdlm.model.base import ModelConfig, fitting_threads
+from mdlm.model.base import fitting_threads
+from mdlm.model.config import ModelConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.tokens.base import Tokens

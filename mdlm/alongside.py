@@ -11,7 +11,6 @@ from mdlm.fingerprint import code_version, part_identity
 from mdlm.masking import masked
 from mdlm.progress import bar
 from mdlm.tokens.base import Tokeniser, Tokens
-from mdlm.training.fitted import Fitted
 from mdlm.trajectory import Dtraj, IntArray, Split
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from mdlm.sampling.sampling import Sampled
     from mdlm.stages import Stages
     from mdlm.training.context import ContextCurve
+    from mdlm.training.fitted import Fitted
 
 
 @dataclass(frozen=True)

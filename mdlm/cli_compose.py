@@ -7,16 +7,17 @@ of it that the result is known, exactly, without composing again:
 - a *plain option*, such as ``model=lstm``: it exchanges one file, which brings no others along, and so changes what
   stands under the name of its group and nothing else.
 
-So a design is composed once per option instead of once per combination of options. Everything else is left to Hydra.
+So a design is composed once per option of the group that has most of them, each time with an option of every group that
+was not there before, instead of once per combination of options. Everything else is left to Hydra.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,39 +51,98 @@ class _Words:
         """The same for cells that differ in values only."""
         return self.alike, frozenset(self.options.values())
 
-    def exchanged(self, group: str, text: str) -> _Words:
-        """With another option of one group."""
-        given = tuple(text if own == self.options[group] else own for own in self.given)
-        return _Words(given, self.options | {group: text}, self.values)
+    def exchanged(self, options: Mapping[str, str]) -> _Words:
+        """With other options of some groups."""
+        new = {self.options[group]: text for group, text in options.items()}
+        return _Words(tuple(new.get(own, own) for own in self.given), {**self.options, **options}, self.values)
 
 
+@dataclass(frozen=True)
 class _Composed:
-    """The configuration of a combination.
+    """What Hydra composed.
 
     Attributes:
-        config: Without Hydra's own part; values are set in it.
+        config: Without Hydra's own part.
         choices: The option of every group.
     """
 
-    def __init__(self, config: DictConfig, choices: dict[str, str], values: Collection[str]) -> None:
-        self.config, self.choices = config, choices
-        affected = {name: _varying(config, {_part(name)}) for name in values}
-        self.deciding = {part: [name for name in values if part in affected[name]] for part in config}
-        self.resolved: dict[object, Any] = {}
-        """By a part and the values that may decide it: cells share what is the same in them."""
+    config: DictConfig
+    choices: dict[str, str]
 
-    def plain(self, values: Mapping[str, str], parsed: Callable[[str], Override]) -> dict[str, Any]:
-        """All of it, resolved, with these values."""
+    @cached_property
+    def references(self) -> dict[str, str]:
+        """The parts that refer to others, as texts."""
         from omegaconf import OmegaConf
 
-        keys = {part: (part, *(values[name] for name in names)) for part, names in self.deciding.items()}
-        missing = [part for part, key in keys.items() if key not in self.resolved]
+        unresolved: Any = OmegaConf.to_container(self.config)
+        return {str(part): text for part, value in unresolved.items() if "${" in (text := repr(value))}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Cells that are alike, and what they share.
+
+    Attributes:
+        words: Of the one that was composed first.
+        composed: That one.
+        holding: A composed one for every option that was met.
+        resolved: By a part, and by the options and values that may decide it.
+    """
+
+    words: _Words
+    composed: _Composed
+    holding: dict[str, _Composed]
+    resolved: dict[object, Any]
+
+
+class _Combination:
+    """Cells that differ in values only: every part is taken from a composed one that holds its option."""
+
+    def __init__(self, kind: _Kind, options: Mapping[str, _Composed]) -> None:
+        self.kind, self.options = kind, options
+        self.choices = kind.composed.choices | {group: held.choices[group] for group, held in options.items()}
+        own = {part: held.references.get(part) for part, held in options.items()}
+        self.references = {part: text for part, text in (kind.composed.references | own).items() if text}
+        self.deciding: dict[object, dict[str, list[str]]] = {}
+
+    def plain(self, words: _Words, parsed: Callable[[str], Override]) -> dict[str, Any]:
+        """All of it, resolved, with the values of a cell."""
+        from omegaconf import OmegaConf
+
+        given, resolved = words.options | words.values, self.kind.resolved
+        keys = {part: (part, *(given[name] for name in names)) for part, names in self._deciding(words).items()}
+        missing = [part for part, key in keys.items() if key not in resolved]
         if missing:
-            for name, text in values.items():
+            for name, text in words.values.items():
                 OmegaConf.update(self.config, name, parsed(text).value())
         for part in missing:
-            self.resolved[keys[part]] = _resolved(self.config, part)
-        return {str(part): self.resolved[key] for part, key in keys.items()}
+            resolved[keys[part]] = _resolved(self.config, part)
+        return {part: resolved[key] for part, key in keys.items()}
+
+    @cached_property
+    def config(self) -> DictConfig:
+        """All parts together; values are set in it."""
+        from omegaconf import open_dict
+
+        config = deepcopy(self.kind.composed.config)
+        with open_dict(config):
+            for group, held in self.options.items():
+                if held is not self.kind.composed:
+                    config[group] = held.config[group]
+        return config
+
+    def _deciding(self, words: _Words) -> dict[str, list[str]]:
+        """For every part the groups and values that may decide it: its own, and those of parts that it refers to."""
+        referring = {name: text for name, text in words.values.items() if "${" in text}
+        key = tuple(referring.values())
+        if key not in self.deciding:
+            texts = dict(self.references)
+            for name, text in referring.items():
+                texts[_part(name)] = texts.get(_part(name), "") + text
+            affected = {name: _varying(texts, _part(name)) for name in (*words.options, *words.values)}
+            parts = map(str, self.kind.composed.config)
+            self.deciding[key] = {part: [name for name in affected if part in affected[name]] for part in parts}
+        return self.deciding[key]
 
 
 class _ReadOnce:
@@ -107,67 +167,75 @@ class _ReadOnce:
 
 
 class Composer:
-    """Composes cells; its loader reads every file once from then on."""
+    """Composes the cells of a design, and others; its loader reads every file once from then on."""
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+    def __init__(self, loader: ConfigLoader, master: DictConfig, design: Sequence[Sequence[str]] = ()) -> None:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         self.repository: Any = _ReadOnce(loader.repository)  # Hydra has only one loader
         loader.repository = self.repository
-        self.loader, self.master = loader, master
+        self.loader, self.master, self.design = loader, master, design
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
         self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._exchanges_one_file)
-        self.composed: dict[object, _Composed] = {}
-        self.first: dict[object, _Words] = {}
-        """Of the cells that are alike, the one that was composed first, where others can be made of it."""
+        self._sorted = cache(self._sort)
+        self.combinations: dict[object, _Combination] = {}
+        self.kinds: dict[object, _Kind] = {}
 
     def __call__(self, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
         """Resolved configuration, without Hydra's own part and the study's, and the choice of every group."""
-        words = self._sorted(overrides)
-        composed = self._composed(words)
-        return composed.plain(words.values, self._parsed), composed.choices
+        words = self._sorted(tuple(overrides))
+        if words.combination not in self.combinations:
+            kind = self._kind(words)
+            options = {group: self._holding(kind, group, text) for group, text in words.options.items()}
+            self.combinations[words.combination] = _Combination(kind, options)
+        combination = self.combinations[words.combination]
+        return combination.plain(words, self._parsed), combination.choices
 
-    def _sorted(self, overrides: Sequence[str]) -> _Words:
+    def _sort(self, overrides: tuple[str, ...]) -> _Words:
         options = {self._parsed(text).key_or_group: text for text in overrides if self._is_plain_option(text)}
         values = {self._parsed(text).key_or_group: text for text in overrides if self._is_value(text)}
         rest = {text for text in overrides if text not in {*options.values(), *values.values()}}
         touched = {_part(self._parsed(text).key_or_group) for text in rest}  # there the order may count
-        return _Words(tuple(overrides), options, {k: text for k, text in values.items() if _part(k) not in touched})
+        return _Words(overrides, options, {k: text for k, text in values.items() if _part(k) not in touched})
 
-    def _composed(self, words: _Words) -> _Composed:
-        """The configuration of a cell but for its values, which are all set anew."""
-        if words.combination not in self.composed:
-            first = self.first.get(words.alike)
-            config, choices = self._from_hydra(words) if first is None else self._assembled(words, first)
-            if first is None and not self._has_files_named_by_options(words):
-                self.first[words.alike] = words
-            self.composed[words.combination] = _Composed(config, choices, words.values)
-        return self.composed[words.combination]
+    def _kind(self, words: _Words) -> _Kind:
+        """That of a cell; cells whose options decide together on files are alike to none of another combination."""
+        if words.alike in self.kinds:
+            return self.kinds[words.alike]
+        composed = self._from_hydra(words)
+        kind = _Kind(words, composed, dict.fromkeys(words.options.values(), composed), {})
+        if not self._has_files_named_by_options(words):
+            self.kinds[words.alike] = kind
+        return kind
 
-    def _assembled(self, words: _Words, first: _Words) -> tuple[DictConfig, dict[str, str]]:
-        """From the first configuration of its kind, and from others that differ from it in one option."""
-        from omegaconf import open_dict
+    def _holding(self, kind: _Kind, group: str, text: str) -> _Composed:
+        """A composed one with this option; a new one also has, of every other group, an option that none had."""
+        if text not in kind.holding:
+            options = self._options.get(kind.words.alike, {})
+            unmet = {own: [option for option in given if option not in kind.holding] for own, given in options.items()}
+            words = kind.words.exchanged({own: given[0] for own, given in unmet.items() if given} | {group: text})
+            kind.holding.update(dict.fromkeys(words.options.values(), self._from_hydra(words)) | kind.holding)
+        return kind.holding[text]
 
-        new = {group: text for group, text in words.options.items() if text != first.options[group]}
-        if len(new) == 1:
-            return self._from_hydra(words)
-        composed = self._composed(first)
-        config, choices = deepcopy(composed.config), dict(composed.choices)
-        for group, text in new.items():
-            other = self._composed(first.exchanged(group, text))
-            choices[group] = other.choices[group]
-            with open_dict(config):
-                config[group] = other.config[group]
-        return config, choices
+    @cached_property
+    def _options(self) -> dict[object, dict[str, list[str]]]:
+        """Those of every group in the design, by the cells that are alike; known once Hydra has found its folders."""
+        found: dict[object, dict[str, list[str]]] = {}
+        for words in map(self._sorted, map(tuple, self.design)):
+            for group, text in words.options.items():
+                found.setdefault(words.alike, {}).setdefault(group, []).append(text)
+        return {
+            alike: {group: list(dict.fromkeys(texts)) for group, texts in own.items()} for alike, own in found.items()
+        }
 
-    def _from_hydra(self, words: _Words) -> tuple[DictConfig, dict[str, str]]:
+    def _from_hydra(self, words: _Words) -> _Composed:
         from omegaconf import open_dict
 
         config = self.loader.load_sweep_config(self.master, list(words.given))
         choices = {str(group): str(option) for group, option in config.hydra.runtime.choices.items()}
         with open_dict(config):
             del config["hydra"]
-        return config, {group: option for group, option in choices.items() if "/" not in group}
+        return _Composed(config, {group: option for group, option in choices.items() if "/" not in group})
 
     def _sets_a_value(self, text: str) -> bool:
         """Whether an override changes one number or word, and not the choice of an option."""
@@ -207,15 +275,14 @@ def _part(key: str) -> str:
     return key.partition(".")[0]
 
 
-def _varying(config: DictConfig, changed: set[str]) -> set[str]:
-    """The changed parts of a configuration and those that may refer to them, be it by way of others."""
-    from omegaconf import OmegaConf
+def _varying(texts: Mapping[str, str], changed: str) -> set[str]:
+    """A changed part and those that may refer to it, be it by way of others.
 
-    unresolved: Any = OmegaConf.to_container(config)
-    texts = {str(part): text for part, value in unresolved.items() if "${" in (text := repr(value))}
-    varying = changed | {
-        part for part, text in texts.items() if re.search(r"\$\{[^}]*\$\{", text)
-    }  # to what, is unknown
+    Args:
+        texts: Of the parts that refer to others.
+        changed: A part.
+    """
+    varying = {changed, *(part for part, text in texts.items() if re.search(r"\$\{[^}]*\$\{", text))}  # perhaps to it
     while more := {part for part in texts.keys() - varying if any(name in texts[part] for name in varying)}:
         varying |= more
     return varying

@@ -72,7 +72,7 @@ def _study(loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequenc
     kept = fraction(overrides, settings.fraction) if settings.fraction > 1 else list(overrides)
     composed = []
     with bar("checking cells") as progress:
-        for cell in cells(Composer(loader, master), kept, trusted):
+        for cell in cells(Composer(loader, master, kept), kept, trusted):
             composed.append(cell)
             progress(len(composed), len(kept))
     directory = Path("outputs") / "study" / settings.name

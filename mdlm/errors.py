@@ -1,4 +1,4 @@
-"""Errors that name the whole field, however deep the part that raised them is nested."""
+"""Errors that name the whole field, however deep the part that raised them is nested, and the checks parts share."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def named(part: str) -> Iterator[None]:
         raise
     except ValueError as error:
         raise ValueError(f"{part}.{error}") from error
+
+
+def check_at_least(minimum: float, **values: float) -> None:
+    """Raise `ValueError` naming the first value below ``minimum``."""
+    for name, value in values.items():
+        if not value >= minimum:
+            raise ValueError(f"{name} ({value:g}) must be at least {minimum:g}")
+
+
+def check_probability(**values: float) -> None:
+    """Raise `ValueError` naming the first value outside [0, 1)."""
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} ({value:g}) must lie in [0, 1)")

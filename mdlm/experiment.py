@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mdlm.features.base import Features
 from mdlm.fingerprint import made_with
 from mdlm.kinetics.compare import Kinetics
 from mdlm.macrostates.base import Macrostates
-from mdlm.model.base import ModelConfig
+from mdlm.model.config import ModelConfig
 from mdlm.outcome import Outcome, TrainingCurve, learned
 from mdlm.partition.base import Partition
 from mdlm.progress import bar
@@ -33,10 +33,11 @@ from mdlm.study.settings import StudySettings
 from mdlm.system.base import System
 from mdlm.tokens.base import Tokenisation, Tokens
 from mdlm.tracking import Tracking
-from mdlm.training.checkpoint import refuse_other
-from mdlm.training.fitted import Fitted
 from mdlm.training.training import Training
 from mdlm.trajectory import Dtraj, Offsets, Split, split_pieces
+
+if TYPE_CHECKING:
+    from mdlm.training.fitted import Fitted
 
 JUDGEMENT = (
     "baselines.",
@@ -124,8 +125,9 @@ class Experiment:
             self.macrostates.check(header)
         with named("kinetics"):
             self.kinetics.check(header.frame_time, self.stride, header.time_unit)
-        lengths = [np.broadcast_to(np.int8(0), length) for length in header.lengths]
-        parts = split_pieces(lengths, self.validation_fraction, self.test_fraction)
+        frames = np.broadcast_to(np.int8(0), max(header.lengths))  # of no memory: only how many there are counts
+        pieces = [frames[:length] for length in header.lengths]
+        parts = split_pieces(pieces, self.validation_fraction, self.test_fraction)
         thinned = parts.map(lambda pieces: tuple(len(piece[:: self.stride]) for piece in pieces))
         self._check_lengths(thinned, header.frame_time * self.stride, header.time_unit)
         with named("tokens"):
@@ -161,6 +163,8 @@ class Experiment:
             config: The resolved configuration this experiment was built from, to be written down.
             tags: What the run is to be found by, besides the versions of what made it.
         """
+        from mdlm.training.checkpoint import refuse_other
+
         self.check()
         parameters = flat(config)
         with ExitStack() as stack:

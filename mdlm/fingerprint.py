@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -113,7 +113,7 @@ def _siblings(module: str, file: Path, tree: ast.Module) -> list[tuple[str, Path
 def _imported(tree: ast.Module, package: str) -> set[str]:
     """Full names of all that a module imports; some are modules, some are what is in them."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -140,12 +140,21 @@ def _of_sibling(name: str, package: str, folder: Path) -> Path | None:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body
             if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
                 node.body = body[1:]
     return tree
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """A module, its statements and those inside them; expressions, most of a tree, hold no statement."""
+    wanted: list[ast.AST] = [tree]
+    for node in wanted:
+        yield node
+        inside = ast.iter_child_nodes(node)
+        wanted += [child for child in inside if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)]
 
 
 def git_commit(directory: Path) -> str | None:

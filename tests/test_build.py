@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from mdlm.build import ConfigError, build, flat
 from mdlm.experiment import Experiment
-from mdlm.model.base import ModelConfig
+from mdlm.model.config import ModelConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.partition.grid import Grid
 from mdlm.partition.labels import Labels
@@ -107,7 +107,10 @@ def test_what_has_no_target_stays_as_it_is():
         (LSTM | {"_target_": None}, "model._target_ (None) must lie in mdlm"),
         (LSTM | {"_target_": "mdlm.model.none.X"}, "model._target_ (mdlm.model.none.X) cannot be imported: No module"),
         (LSTM | {"_target_": "mdlm.model.lstm.X"}, "model._target_ (mdlm.model.lstm.X) cannot be imported: module"),
-        (LSTM | {"_target_": "mdlm.model.lstm.LSTM"}, "model._target_ (mdlm.model.lstm.LSTM) must be a dataclass"),
+        (
+            LSTM | {"_target_": "mdlm.model.lstm_model.LSTM"},
+            "model._target_ (mdlm.model.lstm_model.LSTM) must be a dataclass",
+        ),
         (LSTM | {"_target_": "mdlm.build.build"}, "model._target_ (mdlm.build.build) must be a dataclass"),
         # a union of one number and one for each feature: neither pydantic's name of the member, nor only the first
         (GRID | {"low": "left"}, "model.low ('left'): input should be a valid number"),

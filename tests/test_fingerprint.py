@@ -12,9 +12,12 @@ import pytest
 
 from mdlm import fingerprint
 from mdlm.fingerprint import code_version, digest, git_commit, made_with, part_identity
+from mdlm.model.lstm import LSTMConfig
+from mdlm.sampling.sampling import Sampling
 from mdlm.system.chain import Chain
 from mdlm.system.four_state import FourState
 from mdlm.system.four_state_overdamped import FourStateOverdamped
+from mdlm.training.published import Defects
 
 CHAIN = {
     "transition_matrix": ((0.9, 0.1), (0.2, 0.8)),
@@ -182,6 +185,31 @@ def test_an_edit_of_another_system_does_not_count(edited):
     before = code_version(FourState)
     edited("mdlm.system.chain")
     assert code_version(FourState) == before
+
+
+LSTM = LSTMConfig(embedding=2, hidden=3, layers=1, dropout=0.0)
+SAMPLING = Sampling(n_chains=1, chain_length=2, prompt_length=1, sampling_temperature=1.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "module"),
+    [
+        *((LSTM, f"model.{name}") for name in ("lstm", "lstm_model", "network", "recurrent", "base", "slow_memory")),
+        *((SAMPLING, f"sampling.{name}") for name in ("sampling", "drawing", "compiled", "gate_kernels")),
+        *((Defects(), f"training.{name}") for name in ("published", "defects", "objective")),
+    ],
+)
+def test_an_edit_of_what_computes_with_some_settings_counts(part, module, edited):
+    """Settings import it only when they are asked to compute."""
+    before = part_identity(part)
+    edited(f"mdlm.{module}")
+    assert part_identity(part) != before
+
+
+def test_an_edit_of_another_model_does_not_count(edited):
+    before = part_identity(LSTM)
+    edited("mdlm.model.transformer_model")
+    assert part_identity(LSTM) == before
 
 
 def test_a_digest_tells_values_apart_and_not_orders():

@@ -1,6 +1,7 @@
 """Imports go one way: cli -> experiment -> the parts -> trajectory. The table below is the rule."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,12 +33,12 @@ ALLOWED = {
     "macrostates": BASIS | {"features.base", "partition.base"},
     "tokens": BASIS,
     "model": BASIS,
-    "training": BASIS | {"model.base", "tokens.base"},
+    "training": BASIS | {"model.base", "model.config", "tokens.base"},
     "sampling": BASIS | {"model.base"},
     "kinetics": BASIS | {"system.base"},
     # baselines are models, sampled and judged like the one of the run
     "baselines": BASIS
-    | {"macrostates.base", "tokens.base", "model.base", "model.markov", "model.semi_markov"}
+    | {"macrostates.base", "tokens.base", "model.config", "model.markov", "model.semi_markov"}
     | {"training.context", "training.evaluate", "training.support", "sampling.sampling", "sampling.uniforms"}
     | {"kinetics.comparison", "kinetics.counts", "kinetics.judge", "kinetics.msm"},
     # above the parts
@@ -63,7 +64,7 @@ ALLOWED = {
     "experiment": BASIS
     | {"", "alongside", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking"}
     | {"system.base", "features.base", "partition.base", "recrossing.base", "recrossing.keep", "tokens.base"}
-    | {"macrostates.base", "model.base", "baselines.chosen", "report.run_folder", "kinetics.compare"}
+    | {"macrostates.base", "model.config", "baselines.chosen", "report.run_folder", "kinetics.compare"}
     | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},
     "report": BASIS
     | {
@@ -74,7 +75,7 @@ ALLOWED = {
         "baselines.judgement",
     },
     "study": BASIS
-    | {"", "build", "fingerprint", "kinetics.seeds", "model.base"}
+    | {"", "build", "fingerprint", "kinetics.seeds"}
     | {"report.run_folder", "report.style", "report.table", "tracking.base"},
     # advice measures choices with what a run would use, and judges them by the same rules
     "advise": BASIS
@@ -166,8 +167,8 @@ def wrong_arrows(module, names):
 def test_the_walk_sees_what_is_there():
     """Or every test below would pass on nothing."""
     assert {"trajectory", "cli", "experiment", "model.lstm", "training", "system.chain"} <= MODULES.keys()
-    assert "mdlm.model.base" in MODULES["model.lstm"]
-    assert "mdlm.training.checkpoint" in MODULES["training.training"]  # from mdlm.training import checkpoint
+    assert "mdlm.model.base" in MODULES["model.lstm_model"]
+    assert "mdlm.training.checkpoint" in MODULES["training.fit"]  # from mdlm.training import checkpoint
     assert "mdlm.system.chain_kernels" in MODULES["system.chain"]  # inside a method
     assert "hydra" in MODULES["cli"]
     assert "mdlm.experiment" not in MODULES["report.table"]  # for type checkers only
@@ -217,11 +218,13 @@ def test_models_training_and_sampling_need_little_besides_torch(part):
             assert outside(names) <= LIGHT
 
 
-def loaded_by(*names):
-    """Top-level modules in a fresh interpreter after these imports."""
-    code = f"import {', '.join(names)}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    return set(done.stdout.split())
+def loaded_by(*names, then="", cwd=PACKAGE.parent):
+    """Top-level modules in a fresh interpreter after these imports, and after some code more."""
+    code = f"import {', '.join(names)}, sys\n{then}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd, env=environment)
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_models_training_and_sampling_load_none_of_the_rest():
@@ -236,3 +239,11 @@ def test_the_command_line_starts_without_anything_heavy():
     loaded = loaded_by("mdlm.cli")
     assert "mdlm" in loaded
     assert not loaded & {"torch", "numpy", "numba", *HEAVY_OR_FOREIGN}
+
+
+def test_planning_a_study_loads_nothing_that_computes(tmp_path):
+    """Its thousands of cells are composed, built, checked and named, which must not wait for any of these."""
+    plan = "mdlm.cli.main(['study', 'plan', 'experiment=demo'])"
+    loaded = loaded_by("mdlm.cli", then=plan, cwd=tmp_path)
+    assert {"numpy", "hydra", "pydantic"} <= loaded
+    assert not loaded & {"torch", "numba", "scipy", "pandas", "matplotlib", "mlflow", "deeptime"}

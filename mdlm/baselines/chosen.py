@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mdlm.baselines.base import Baseline
 from mdlm.baselines.markov import counted, ruled_out
-from mdlm.model.base import LanguageModel, check_at_least
+from mdlm.errors import check_at_least
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
-from mdlm.training.context import ContextCurve, context_curve
 from mdlm.trajectory import Split
+
+if TYPE_CHECKING:
+    from mdlm.model.base import LanguageModel
+    from mdlm.training.context import ContextCurve
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Baselines:
         Returns:
             None where no held-out piece holds two tokens.
         """
+        from mdlm.training.context import context_curve
+
         pieces = tokens.test.pieces
         if not self.context_targets or max(tokens.test.lengths) < 2:
             return None

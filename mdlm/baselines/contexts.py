@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdlm.model.markov import Markov
 from mdlm.trajectory import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from mdlm.model.markov_model import Markov
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class ContextGraph:
     Attributes:
         probability_NV: Of the next state in each context.
         following_NV: The context after each state.
-        codes: Of the contexts of each length, ascending; see `mdlm.model.markov`.
+        codes: Of the contexts of each length, ascending; see `mdlm.model.markov_model`.
         n_states: Size of the alphabet.
     """
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from mdlm.baselines.base import Baseline, Drawn, Wanted
 from mdlm.baselines.chains import blocks, cumulative, empty_chains, to_itself, walked
+from mdlm.errors import check_at_least
 from mdlm.kinetics.counts import count_matrix
-from mdlm.model.base import check_at_least
 from mdlm.trajectory import Dtraj, FloatArray, IntArray, Split
 
 GUESS_LAG = 10  # frames, of the Markov state model that Baum-Welch begins from

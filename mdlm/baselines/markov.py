@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
-import torch
 
 from mdlm.baselines.base import Baseline, Drawn, Wanted
 from mdlm.baselines.chains import walked
 from mdlm.baselines.contexts import ContextGraph
-from mdlm.model.base import CountedModel, Smoothing, check_at_least
-from mdlm.model.markov import Markov, MarkovConfig
+from mdlm.errors import check_at_least
+from mdlm.model.config import Smoothing
+from mdlm.model.markov import MarkovConfig
 from mdlm.tokens.base import Tokens
-from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.support import unseen_jumps
 from mdlm.trajectory import Dtraj, IntArray, Split
 
-Counted = TypeVar("Counted", bound=CountedModel)
+if TYPE_CHECKING:
+    from mdlm.model.base import CountedModel
+    from mdlm.model.markov_model import Markov
+
+Counted = TypeVar("Counted", bound="CountedModel")
 
 MAX_ENTRIES = 4_000_000
 """Contexts times states of the longest tables, about 100 MB in all; a higher order is not tried."""
@@ -44,6 +47,8 @@ class MarkovChain(Baseline):
 
     def draw(self, states: Split[Dtraj], wanted: Wanted) -> Drawn:
         """See `Baseline.draw`."""
+        from mdlm.training.evaluate import nll_nats_per_token
+
         order, judged, why = self._chosen(states)
         model = counted(order, "contexts", states.train.pieces, states.train.n_states)
         graph = ContextGraph.of(model)
@@ -56,6 +61,8 @@ class MarkovChain(Baseline):
 
     def _chosen(self, states: Split[Dtraj]) -> tuple[int, Markov, str]:
         """The order, the model that gives its likelihood, and why the order was not chosen freely."""
+        from mdlm.training.evaluate import nll_nats_per_token
+
         best: tuple[float, int, Markov] | None = None
         why = ""
         for order in range(1, self.max_order + 1):
@@ -80,6 +87,8 @@ def counted(order: int, smoothing: Smoothing, pieces: tuple[IntArray, ...], n_st
 
 def ruled_out(model: Counted, states: Split[Dtraj] | Split[Tokens]) -> Counted:
     """Rule out the jumps that a trained model would be told to rule out."""
+    import torch
+
     known = (*states.train.pieces, *states.validation.pieces)
     model.forbid(torch.from_numpy(unseen_jumps(known, model.n_states)))
     return model

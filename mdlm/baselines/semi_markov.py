@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from mdlm.baselines.base import Baseline, Drawn, Wanted
 from mdlm.baselines.chains import blocks, cumulative, empty_chains
 from mdlm.baselines.markov import ruled_out
-from mdlm.model.base import Smoothing
-from mdlm.model.semi_markov import SemiMarkov, SemiMarkovConfig
-from mdlm.training.evaluate import nll_nats_per_token
+from mdlm.model.config import Smoothing
+from mdlm.model.semi_markov import SemiMarkovConfig
 from mdlm.trajectory import Dtraj, IntArray, Split
+
+if TYPE_CHECKING:
+    from mdlm.model.semi_markov_model import SemiMarkov
 
 MAX_ENTRIES = 8_000_000
 """Of the table of states, ages and states; larger alphabets get fewer ages of their own."""
@@ -40,6 +42,8 @@ class SemiMarkovProcess(Baseline):
 
     def draw(self, states: Split[Dtraj], wanted: Wanted) -> Drawn:
         """See `Baseline.draw`."""
+        from mdlm.training.evaluate import nll_nats_per_token
+
         train = states.train
         exact = max(1, min(self.exact_ages, MAX_ENTRIES // (2 * train.n_states**2)))
         judged = ruled_out(self._counted(exact, "all", train), states)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mdlm.kinetics.events import SlowSides
 from mdlm.kinetics.msm import connected_set
 from mdlm.kinetics.reversible import reversible_flux
 from mdlm.kinetics.timescales import flux_timescales
 from mdlm.trajectory import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 TARGET_BLOCKS = 40  # few enough for long blocks, many enough for percentiles
 MIN_BLOCKS = 5  # below this no interval is given
@@ -102,6 +105,8 @@ def timescale_samples(
     Returns:
         Shape ``(n_resamples, n_timescales)``; all NaN where fewer than five blocks hold a count.
     """
+    from scipy.sparse import csr_array
+
     n_states = len(sides.codes)
     times = np.full((len(weights), n_timescales), np.nan)
     if np.count_nonzero(rows.sum(axis=1)) < MIN_BLOCKS:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mdlm.trajectory import IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 CHUNK_FRAMES = 1 << 18  # transitions numbered at once, 2 MB
 
@@ -71,6 +74,8 @@ def piece_count_matrices(
         >>> rows.toarray().tolist()
         [[1, 1, 0, 0], [0, 0, 1, 0]]
     """
+    from scipy.sparse import csr_array
+
     if edges is None:
         edges = [np.array([0, len(piece)]) for piece in pieces]
     columns, values = [], []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import xlogy
 
 from mdlm.trajectory import FloatArray, IntArray
 
@@ -24,6 +23,8 @@ def markov_entropy_rate(transition_matrix: FloatArray, stationary: FloatArray) -
         >>> round(markov_entropy_rate(np.full((2, 2), 0.5), np.array([0.5, 0.5])), 6)
         0.693147
     """
+    from scipy.special import xlogy
+
     return float(-(stationary @ xlogy(transition_matrix, transition_matrix).sum(axis=1)))
 
 
@@ -43,6 +44,8 @@ def count_entropy_rate(counts: IntArray) -> float:
         >>> round(count_entropy_rate(np.array([[2, 2], [0, 4]])), 6)  # half the tokens are a coin toss
         0.346574
     """
+    from scipy.special import xlogy
+
     total = counts.sum()
     if not total:
         return np.nan

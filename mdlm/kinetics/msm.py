@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from mdlm.kinetics.reversible import reversible_flux
 from mdlm.trajectory import FloatArray, IntArray
@@ -52,6 +50,9 @@ def connected_set(counts: IntArray | FloatArray) -> IntArray:
         >>> connected_set(np.array([[5, 1, 0], [1, 5, 1], [0, 0, 1]])).tolist()
         [0, 1]
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     if not counts.sum():
         return np.zeros(0, dtype=np.intp)
     start, end = np.nonzero(counts)

@@ -12,10 +12,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, cg
-from scipy.special import expit
 
 from mdlm.trajectory import FloatArray, IntArray
 
@@ -94,6 +90,8 @@ class _DensePairs:
             raise ValueError(NOT_CONNECTED)
 
     def newton_step(self, log_q: FloatArray) -> FloatArray:
+        from scipy.special import expit
+
         wins = expit(log_q[..., :, None] - log_q[..., None, :])
         expected = self.both_ways * wins
         laplacian = -expected * (1 - wins)
@@ -109,6 +107,9 @@ class _SparsePairs:
     """One large count matrix, by the pairs of states that occur."""
 
     def __init__(self, counts: FloatArray) -> None:
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import connected_components
+
         moves = csr_array(counts - np.diag(np.diag(counts)))
         if connected_components(moves, connection="strong")[0] > 1:
             raise ValueError(NOT_CONNECTED)
@@ -120,6 +121,10 @@ class _SparsePairs:
         self.first = np.repeat(np.arange(len(counts)), np.diff(self.both_ways.indptr))
 
     def newton_step(self, log_q: FloatArray) -> FloatArray:
+        from scipy.sparse import csr_array
+        from scipy.sparse.linalg import LinearOperator, cg
+        from scipy.special import expit
+
         wins = expit(log_q[self.first] - log_q[self.second])
         expected = self.both_ways.data * wins
         weight = expected * (1 - wins)

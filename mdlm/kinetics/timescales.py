@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.linalg import eigsh
 
 from mdlm.trajectory import FloatArray
 
@@ -68,6 +66,9 @@ def flux_timescales(flux: FloatArray, lag_time: float, n_timescales: int) -> Flo
 
 def _largest_moduli(flux: FloatArray, root: FloatArray, number: int) -> FloatArray:
     """Largest eigenvalue moduli of the symmetrised transition matrix, descending, shape ``(number,)``."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import eigsh
+
     matrix = csr_array(flux)
     matrix.data /= np.repeat(root, np.diff(matrix.indptr)) * root[matrix.indices]
     # A fixed start vector: the same counts give the same bits.

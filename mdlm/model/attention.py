@@ -11,17 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mdlm.model.base import check_at_least, check_probability
-
-
-def check_attention(width: int, heads: int, window: int, dropout: float) -> None:
-    """Raise `ValueError` naming the first hyper-parameter of attention that makes no sense."""
-    check_at_least(1, width=width, heads=heads)
-    check_at_least(2, window=window)
-    check_probability(dropout=dropout)
-    if width % (2 * heads):  # rotary positions turn pairs of channels
-        raise ValueError(f"width ({width}) must be a multiple of 2 * heads ({2 * heads})")
-
 
 class Frames(ABC):
     """The keys and values one attention looks back on."""

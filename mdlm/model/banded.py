@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mdlm.model.attention import Chunk, Frames, Ring, band
 from mdlm.model.base import State, Stepper
-from mdlm.model.network import Network, NeuralConfig
+from mdlm.model.config import NeuralConfig
+from mdlm.model.network import Network
 
 
 class BandedModel(Network):

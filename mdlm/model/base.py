@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,6 @@ from mdlm.trajectory import IntArray
 State = tuple[Tensor, ...]
 """What a model carries from frame to frame. Every tensor has the chain as its second axis; all zeros is a fresh
 start, which makes resetting single chains one multiplication for every model."""
-
-
-Smoothing = Literal["none", "contexts", "all"]
-"""How a counted model treats what it saw rarely; see `mdlm.model.markov` and `mdlm.model.semi_markov`."""
 
 
 @dataclass(frozen=True)
@@ -194,25 +190,6 @@ class CountedModel(LanguageModel):
         """Set the model's tables from discrete trajectories; no count crosses from one to the next."""
 
 
-@dataclass(frozen=True)
-class ModelConfig(ABC):
-    """The hyper-parameters of a model; ``build`` makes one for an alphabet."""
-
-    @property
-    def reach(self) -> int:
-        """Frames over which one layer looks back directly; training must show it all those distances."""
-        return 1
-
-    @property
-    def anchored(self) -> bool:
-        """Whether the logits are residuals over a counted chain; see `mdlm.model.network`."""
-        return False
-
-    @abstractmethod
-    def build(self, n_states: int) -> LanguageModel:
-        """A freshly initialised model; torch's global generator decides the weights."""
-
-
 def masked(state: State, keep_B: Tensor) -> State:
     """Zero the state of the chains whose ``keep_B`` is False."""
     return tuple(part * keep_B.view(1, -1, *(1,) * (part.ndim - 2)) for part in state)
@@ -266,26 +243,6 @@ def has_bfloat16(device: torch.device) -> bool:
     except (AttributeError, RuntimeError):
         return False
     return not emulated
-
-
-def check_at_least(minimum: float, **values: float) -> None:
-    """Raise `ValueError` naming the first value below ``minimum``."""
-    for name, value in values.items():
-        if not value >= minimum:
-            raise ValueError(f"{name} ({value:g}) must be at least {minimum:g}")
-
-
-def check_probability(**values: float) -> None:
-    """Raise `ValueError` naming the first value outside [0, 1)."""
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} ({value:g}) must lie in [0, 1)")
-
-
-def check_smoothing(smoothing: str) -> None:
-    """Raise `ValueError` naming what is no `Smoothing`."""
-    if smoothing not in get_args(Smoothing):
-        raise ValueError(f"smoothing ({smoothing}) must be one of {', '.join(get_args(Smoothing))}")
 
 
 def full_precision(layer: nn.Linear, x: Tensor) -> Tensor:

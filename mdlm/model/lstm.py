@@ -1,18 +1,14 @@
-"""Long short-term memory: embedding, stacked LSTM layers, linear head."""
+"""Long short-term memory: the settings of `mdlm.model.lstm_model`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from mdlm.model.config import RecurrentConfig
 
-from mdlm.model.base import (
-    GatedTables,
-    State,
-    full_precision,
-)
-from mdlm.model.network import Network, output_layer
-from mdlm.model.recurrent import RecurrentConfig, gated_tables
+if TYPE_CHECKING:
+    from mdlm.model.lstm_model import LSTM
 
 
 @dataclass(frozen=True)
@@ -21,29 +17,6 @@ class LSTMConfig(RecurrentConfig):
 
     def build(self, n_states: int) -> LSTM:
         """An LSTM over ``n_states`` states."""
+        from mdlm.model.lstm_model import LSTM
+
         return LSTM(self, n_states)
-
-
-class LSTM(Network):
-    """The network of Tsai, Kuo & Tiwary, Nat. Commun. 11, 5115 (2020), with any number of layers."""
-
-    def __init__(self, config: LSTMConfig, n_states: int) -> None:
-        super().__init__(config, n_states)
-        self.config = config
-        self.embedding = nn.Embedding(n_states, config.embedding)
-        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, dropout=config.dropout, batch_first=True)
-        self.head = output_layer(config.hidden, n_states, config.anchor)
-
-    def initial_network_state(self, n_chains: int) -> State:
-        """Hidden and cell values, each of shape (L, B, H)."""
-        zeros = self.head.weight.new_zeros(self.config.layers, n_chains, self.config.hidden)
-        return zeros, zeros.clone()
-
-    def gated_tables(self) -> GatedTables:
-        """See `LanguageModel.gated_tables`."""
-        return gated_tables("lstm", self.lstm, self.embedding, self.head, self.slow_memory)
-
-    def network(self, tokens_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """See `Network.network`."""
-        x_BTH, after = self.lstm(self.embedding(tokens_BT), state)
-        return full_precision(self.head, x_BTH), after

@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from mdlm.model.base import LanguageModel, ModelConfig, State
+from mdlm.model.base import LanguageModel, State
+from mdlm.model.config import Anchor, NeuralConfig
 from mdlm.model.slow_memory import N_MODES
-
-Anchor = Literal["none", "markov", "slow_modes"]
-"""What a network's logits start from: nothing, a counted chain, or that chain with a memory of its slow modes."""
-
-
-@dataclass(frozen=True)
-class NeuralConfig(ModelConfig):
-    """The hyper-parameters of a network.
-
-    Attributes:
-        anchor: ``markov``: the logits are the logarithms of the Markov chain counted from the training tokens, plus
-            what the network makes of the history. It starts as that chain, its output layer being zero, and learns
-            what the past adds. The table is dense: V x V in single precision, 16 MB for 2000 tokens. ``slow_modes``:
-            after training, what the slow coordinates have been lately enters the logits, `mdlm.model.slow_memory`.
-            ``none``: the network learns everything.
-    """
-
-    anchor: Anchor = field(default="none", kw_only=True)
-
-    def __post_init__(self) -> None:
-        if self.anchor not in get_args(Anchor):
-            raise ValueError(f"anchor ({self.anchor}) must be one of {', '.join(get_args(Anchor))}")
-
-    @property
-    def anchored(self) -> bool:
-        """See `ModelConfig.anchored`."""
-        return self.anchor != "none"
 
 
 def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:

@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mdlm.model.base import GatedLayer, GatedTables, check_at_least, check_probability
-from mdlm.model.network import NeuralConfig
+from mdlm.model.base import GatedLayer, GatedTables
 from mdlm.model.slow_memory import SlowMemory
-
-
-@dataclass(frozen=True)
-class RecurrentConfig(NeuralConfig):
-    """Hyper-parameters of a recurrent network.
-
-    Attributes:
-        embedding: Width of the learned vector of each state.
-        hidden: Units per layer.
-        layers: Stacked layers.
-        dropout: Between layers while training; needs two layers or more to act.
-    """
-
-    embedding: int
-    hidden: int
-    layers: int
-    dropout: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_at_least(1, embedding=self.embedding, hidden=self.hidden, layers=self.layers)
-        check_probability(dropout=self.dropout)
-        if self.dropout and self.layers == 1:
-            raise ValueError(f"dropout ({self.dropout:g}) acts between layers, so layers (1) must be at least 2")
 
 
 @torch.inference_mode()

@@ -1,16 +1,15 @@
-"""A small causal Transformer: pre-norm, rotary positions, attention over a fixed window of frames."""
+"""A small causal Transformer: the settings of `mdlm.model.transformer_model`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from mdlm.errors import check_at_least
+from mdlm.model.config import NeuralConfig, check_attention
 
-from mdlm.model.attention import Block, Frames, check_attention
-from mdlm.model.banded import BandedModel
-from mdlm.model.base import check_at_least, full_precision
-from mdlm.model.network import NeuralConfig, output_layer
+if TYPE_CHECKING:
+    from mdlm.model.transformer_model import Transformer
 
 
 @dataclass(frozen=True)
@@ -43,23 +42,6 @@ class TransformerConfig(NeuralConfig):
 
     def build(self, n_states: int) -> Transformer:
         """A Transformer over ``n_states`` states."""
+        from mdlm.model.transformer_model import Transformer
+
         return Transformer(self, n_states)
-
-
-class Transformer(BandedModel):
-    """Decoder-only Transformer."""
-
-    def __init__(self, config: TransformerConfig, n_states: int) -> None:
-        super().__init__(config, n_states, config.layers, config.width, config.heads, config.window)
-        self.config = config
-        self.embedding = nn.Embedding(n_states, config.width)
-        self.blocks = nn.ModuleList(Block(config.width, config.heads, config.dropout) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
-        self.head = output_layer(config.width, n_states, config.anchor)
-
-    def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
-        """See `BandedModel.logits`; one attention per block."""
-        x_BTD = self.embedding(tokens_BT)
-        for block, seen in zip(self.blocks, frames, strict=True):
-            x_BTD = block(x_BTD, seen)
-        return full_precision(self.head, self.norm(x_BTD))

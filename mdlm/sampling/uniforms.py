@@ -5,10 +5,13 @@ So a sample does not depend on how many chains are advanced together, on how man
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Keys = NDArray[np.uint64]
 
@@ -48,7 +51,7 @@ def uniforms_on_device(keys_B: Tensor, frames_T1: Tensor) -> Tensor:
     x = (x ^ _shifted(x, 30)) * _signed(FIRST)
     x = (x ^ _shifted(x, 27)) * _signed(SECOND)
     x = x ^ _shifted(x, 31)
-    return torch.mul(_shifted(x, 11).double(), 2.0**-53)
+    return _shifted(x, 11).double() * 2.0**-53
 
 
 def _signed(bits: int) -> int:
@@ -58,4 +61,4 @@ def _signed(bits: int) -> int:
 
 def _shifted(x: Tensor, n_bits: int) -> Tensor:
     """Shifted to the right with zeros from the left, where torch copies the sign."""
-    return torch.bitwise_and(x >> n_bits, 2 ** (64 - n_bits) - 1)
+    return (x >> n_bits).bitwise_and(2 ** (64 - n_bits) - 1)

@@ -122,6 +122,7 @@ class _Check:
     def __init__(self, trusted: set[str]) -> None:
         self.trusted = trusted
         self.built: dict[str, Any] = {}
+        self.known: dict[tuple[str, int], tuple[Any, Any]] = {}
         self.described: dict[int, tuple[Any, dict[str, Any]]] = {}
 
     def __call__(self, config: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -137,16 +138,19 @@ class _Check:
             return "", " ".join(str(error).split())
 
     def _part(self, name: str, config: Any) -> Any:  # noqa: ANN401
-        from mdlm.build import build
+        same = name, id(config)  # most cells share it with others, and to write it as text takes longer than the rest
+        if same not in self.known:
+            from mdlm.build import build
 
-        key = json.dumps([name, config], default=repr)
-        if key not in self.built:
-            self.built[key] = build(config, self.trusted, name)
-        return self.built[key]
+            key = json.dumps([name, config], default=repr)
+            if key not in self.built:
+                self.built[key] = build(config, self.trusted, name)
+            self.known[same] = config, self.built[key]  # the configuration too, or its id would be another's
+        return self.known[same][1]
 
     def _described(self, part: Any) -> dict[str, Any]:  # noqa: ANN401
         if id(part) not in self.described:
-            self.described[id(part)] = part, part_identity(part)  # the part too, or its id would be another's
+            self.described[id(part)] = part, part_identity(part)  # likewise
         return self.described[id(part)][1]
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mdlm.cores import available_cores
-from mdlm.model.base import check_at_least
+from mdlm.errors import check_at_least
 from mdlm.study.folder import FAILED, PROGRESS, write_json
 
 Ended = Callable[[Path, str | None], None]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mdlm.model.base import check_at_least
+from mdlm.errors import check_at_least
 from mdlm.study import queue
 from mdlm.study.array_script import write_script
 from mdlm.study.folder import JOB, state, write_json

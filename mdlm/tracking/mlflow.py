@@ -49,12 +49,12 @@ class MLflow(Tracking):
 
     @property
     def _served(self) -> bool:
-        return self.tracking_uri.startswith(("http://", "https://"))
+        return (self.uri or "").startswith(("http://", "https://"))
 
     def check(self) -> None:
         """Reach the server or the database, or make sure that the local directory can be written."""
-        uri = self.tracking_uri
         if self._served:
+            uri = self.tracking_uri
             try:
                 with urlopen(f"{uri.rstrip('/')}/health", timeout=10):
                     return

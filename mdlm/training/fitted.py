@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mdlm.model.base import LanguageModel, ModelConfig
+from mdlm.model.base import LanguageModel
+from mdlm.model.config import ModelConfig
 from mdlm.training import checkpoint
 
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-import torch
-
-from mdlm.model.base import CountedModel, ModelConfig, can_bfloat16, check_at_least, fitting_threads, has_bfloat16
+from mdlm.errors import check_at_least
+from mdlm.model.config import ModelConfig
 from mdlm.progress import Progress, silent
 from mdlm.tokens.base import Tokens
-from mdlm.training import checkpoint
-from mdlm.training.anchor import markov_anchor
-from mdlm.training.batches import Batches, Streams, Windows
-from mdlm.training.fitted import Fitted
-from mdlm.training.objective import Likelihood, Objective, Penalty
-from mdlm.training.precision import deterministic_algorithms, forked_random_numbers
-from mdlm.training.published import Defects, LeakingValidation, StatefulWindows
-from mdlm.training.run import Run
-from mdlm.training.scheduled_sampling import ScheduledSampling
-from mdlm.training.support import Support, forbidden_jumps
+from mdlm.training.published import Defects
+from mdlm.training.support import Support
 from mdlm.trajectory import IntArray, Split
+
+if TYPE_CHECKING:
+    import torch
+
+    from mdlm.training.batches import Batches
+    from mdlm.training.fitted import Fitted
+    from mdlm.training.objective import Objective, Penalty
 
 
 @dataclass(frozen=True)
@@ -100,11 +97,19 @@ class Training:
             allowed = get_args(get_type_hints(Training)[name])
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be one of {', '.join(allowed)}")
-        if self.device != "auto" and self.torch_device().type == "cuda" and not torch.cuda.is_available():
+        if self.device not in ("auto", "cpu"):  # those are everywhere, and torch takes seconds to load
+            self._check_device()
+
+    def _check_device(self) -> None:
+        import torch
+
+        if self.torch_device().type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device ({self.device}) is not there: torch sees no GPU; use auto or cpu")
 
     def torch_device(self) -> torch.device:
         """The device to compute on."""
+        import torch
+
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -121,6 +126,8 @@ class Training:
         Raises:
             ValueError: They shall, and this machine cannot; known here only, as a study may be planned on another.
         """
+        from mdlm.model.base import can_bfloat16, has_bfloat16
+
         device = self.torch_device()
         if self.precision == "auto":
             return has_bfloat16(device)
@@ -132,12 +139,19 @@ class Training:
 
     def batches(self, pieces: Sequence[IntArray]) -> Batches:
         """How the training data reach the model."""
+        from mdlm.training.batches import Streams, Windows
+        from mdlm.training.defects import StatefulWindows
+
         kind = Streams if self.batching == "streams" else Windows
         batches = kind(pieces, self.context_length, self.batch_size, self.torch_device())
         return StatefulWindows(batches) if self.defects.stateful_windows else batches
 
     def objective(self, validation: Sequence[IntArray]) -> Objective:
         """How the loss of a batch is computed; the validation data matter only where they leak into it."""
+        from mdlm.training.defects import LeakingValidation
+        from mdlm.training.objective import Likelihood
+        from mdlm.training.scheduled_sampling import ScheduledSampling
+
         objective: Objective = Likelihood()
         if self.scheduled_sampling:
             objective = ScheduledSampling(self.scheduled_sampling, self.scheduled_sampling_ramp)
@@ -189,32 +203,6 @@ class Training:
         Returns:
             The model of the best validation loss, in evaluation mode.
         """
-        self.check(tokens.train.lengths)
-        self.check_model(config)
-        device = self.torch_device()
-        with forked_random_numbers(device):
-            torch.manual_seed(seed)
-            model = config.build(tokens.train.n_tokens).to(device)
-        if isinstance(model, CountedModel):
-            return _count(model, tokens, directory, identity)
-        train, validation = tokens.train.pieces, tokens.validation.pieces
-        if config.anchored:
-            model.anchor_to(torch.from_numpy(markov_anchor(train, validation, model.n_states, self.support)))
-        else:
-            known = (*train, *validation)  # else validation could be impossible
-            model.forbid(torch.from_numpy(forbidden_jumps(known, model.n_states, self.support)))
-        with fitting_threads(model), deterministic_algorithms(self.deterministic):
-            return Run(self, model, tokens, seed, directory, identity).finish(progress)
+        from mdlm.training.fit import fit
 
-
-def _count(model: CountedModel, tokens: Split[Tokens], directory: Path, identity: Mapping[str, Any]) -> Fitted:
-    start = time.perf_counter()
-    model.count(tokens.train.pieces)
-    seconds = time.perf_counter() - start
-    description = {
-        "n_states": model.n_states,
-        "token_names": list(tokens.train.token_names),
-        "identity": dict(identity),
-    }
-    checkpoint.write(directory / "best.safetensors", model.state_dict(), description)
-    return Fitted(model.eval(), seconds=seconds)
+        return fit(self, config, tokens, seed, directory, identity, progress)

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from mdlm.model.markov import MarkovConfig
-from mdlm.model.semi_markov import SemiMarkovConfig, first_ages, life_table
+from mdlm.model.semi_markov import SemiMarkovConfig
+from mdlm.model.semi_markov_model import first_ages, life_table
 from mdlm.sampling.sampling import Sampling
 
 FINE = SemiMarkovConfig(exact_ages=100, growth=1.2)

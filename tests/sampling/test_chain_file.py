@@ -15,7 +15,7 @@ from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
 from mdlm.model.transformer import TransformerConfig
-from mdlm.sampling import sampling as module
+from mdlm.sampling import drawing
 from mdlm.sampling.chain_file import ChainFile, Progressed
 from mdlm.sampling.sampling import Sampling
 
@@ -61,7 +61,7 @@ def file_of(path, **changes):
     ],
 )
 def test_chains_taken_up_again_and_again_are_those_of_one_go(config, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(drawing, "SAVE_EVERY_S", 0.0)
     settings = replace(SETTINGS, engine=engine)
     whole = settings.draw(model(config), HELD_OUT, seed=4)
     path = tmp_path / "chains.npy"
@@ -101,7 +101,7 @@ def test_finished_chains_are_not_drawn_again(tmp_path):
 )
 @pytest.mark.parametrize("finished", [False, True])
 def test_chains_of_another_model_seed_or_setting_are_not_taken_up(change, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(drawing, "SAVE_EVERY_S", 0.0)
     path = tmp_path / "chains.npy"
     if finished:
         SETTINGS.draw(model(), HELD_OUT, 4, path=path)
@@ -171,12 +171,13 @@ PROGRAM = textwrap.dedent(
     import sys, numpy as np, torch
     from pathlib import Path
     from mdlm.model.lstm import LSTMConfig
-    from mdlm.sampling import sampling
-    sampling.SAVE_EVERY_S = 0.05
+    from mdlm.sampling import drawing
+    from mdlm.sampling.sampling import Sampling
+    drawing.SAVE_EVERY_S = 0.05
     torch.manual_seed(0)
     model = LSTMConfig(embedding=4, hidden=16, layers=1, dropout=0.0).build(5)
     held_out = [np.random.default_rng(3).integers(5, size=400)]
-    settings = sampling.Sampling(30, int(sys.argv[2]), 7, 1.0)
+    settings = Sampling(30, int(sys.argv[2]), 7, 1.0)
     begun = []
     def progress(done, total, note=""):
         begun or print(done // 30, flush=True)

@@ -84,7 +84,7 @@ def test_a_cell_is_what_hydra_composes(hydra, name):
     loader, master, composed = hydra(conf_directory())
     design = combinations(DESIGNS[name])
     random.Random(0).shuffle(design)
-    compose = Composer(loader, master)
+    compose = Composer(loader, master, design)
     found = {number: json.dumps(compose(design[number])) for number in range(len(design))}
     assert 3 * len(composed) <= len(design)
     for number in random.Random(1).sample(range(len(design)), 3):
@@ -107,7 +107,7 @@ def test_a_cell_has_the_identity_of_the_same_run_built_by_itself(hydra):
             "seed": ["0", "1"],
         }
     )
-    found = list(cells(Composer(loader, master), design, {"mdlm"}))
+    found = list(cells(Composer(loader, master, design), design, {"mdlm"}))
     valid = [cell for cell in found if cell.problem is None]
     assert len({cell.identity for cell in valid}) == len(valid) == len(found) // 2
     for cell in random.Random(0).sample(valid, 3):
@@ -153,6 +153,22 @@ def test_options_that_decide_together_on_a_file_are_composed_in_every_combinatio
     found = [compose(cell) for cell in design]
     assert len(composed) == n_composed
     assert found == [by_hydra(master, cell) for cell in design]
+
+
+def test_a_value_may_refer_to_another_value_and_to_an_option(hydra, written):
+    loader, master, _ = hydra(written(PLAIN))
+    design = combinations({"a": ["one", "two"], "b": ["one", "two"], "x": ["0", "${b.v}", "${a.v}"], "b.v": ["5", "6"]})
+    compose = Composer(loader, master, design)
+    assert [compose(cell) for cell in design] == [by_hydra(master, cell) for cell in design]
+
+
+def test_a_known_design_is_composed_as_often_as_its_longest_group_has_options(hydra, written):
+    """Else once for every option but the first of each group."""
+    loader, master, composed = hydra(written(PLAIN))
+    design = combinations({"a": ["one", "two"], "b": ["one", "two"], "x": ["0", "1"]})
+    compose = Composer(loader, master, design)
+    assert [compose(cell) for cell in design] == [by_hydra(master, cell) for cell in design]
+    assert len(composed) == 2
 
 
 def test_options_in_a_folder_of_the_search_path_are_found(hydra, written, tmp_path_factory):

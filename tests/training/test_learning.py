@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from mdlm.model.base import LanguageModel, ModelConfig, masked
+from mdlm.model.base import LanguageModel, masked
+from mdlm.model.config import ModelConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.system.chain import Chain
 from mdlm.tokens.base import Tokens

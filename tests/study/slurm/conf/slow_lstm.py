@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdlm.model.lstm import LSTM, LSTMConfig
+from mdlm.model.lstm import LSTMConfig
+from mdlm.model.lstm_model import LSTM
 
 
 @dataclass(frozen=True)
