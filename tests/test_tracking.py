@@ -4,6 +4,8 @@ import json
 import math
 import multiprocessing
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -190,6 +192,25 @@ def test_a_run_stopped_from_outside_is_killed_in_mlflow(number, code, mdlm_start
     assert len(err.splitlines()) == 1
     (written,) = runs_of(mlflow_store, experiment)
     assert written.info.status == "KILLED"
+
+
+OPENS = "import sys, pathlib; from mdlm.tracking import MLflow; MLflow(None, pathlib.Path(sys.argv[1]), 'e').open()"
+
+
+@pytest.mark.slow
+def test_a_store_that_was_killed_while_it_was_made_is_made_anew(tmp_path):
+    """Half of MLflow's tables are worse than none: every later start would end with an error."""
+    unfinished = tmp_path / "mlflow.db.unfinished" / "mlflow.db"
+    process = subprocess.Popen([sys.executable, "-c", OPENS, str(tmp_path)])
+    while not (unfinished.exists() and unfinished.stat().st_size):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    client, experiment_id = MLflow(None, tmp_path, "e").open()
+    assert client.get_experiment(experiment_id).name == "e"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["create.lock", "mlflow.db"]
 
 
 def log_one_run(directory, number, barrier):

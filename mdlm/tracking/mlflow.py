@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -87,11 +88,31 @@ class MLflow(Tracking):
             lock = FileLock(self.directory / "create.lock")
         with lock:
             try:
+                if not self._served:
+                    self._make_file()
                 return self._client_and_experiment()
             except MlflowException as error:
                 raise ValueError(
                     f"tracking.uri ({shown(self.tracking_uri)}) cannot be used: {first_line(error)}"
                 ) from error
+
+    def _make_file(self) -> None:
+        """Make a new sqlite store in a folder of its own: a kill amid its migration leaves one that nothing can use."""
+        from mlflow.tracking import MlflowClient
+        from sqlalchemy.engine import make_url
+
+        url = make_url(self.tracking_uri)
+        if url.get_backend_name() != "sqlite" or not url.database:
+            return
+        file = Path(url.database)
+        if file.exists() and file.stat().st_size > 0:
+            return
+        folder = file.with_name(f"{file.name}.unfinished")
+        shutil.rmtree(folder, ignore_errors=True)  # of one that was killed, with its journal
+        folder.mkdir(parents=True)
+        MlflowClient(str(url.set(database=str(folder / file.name)))).get_experiment_by_name(self.experiment)
+        (folder / file.name).replace(file)
+        folder.rmdir()
 
     def _client_and_experiment(self) -> tuple[MlflowClient, str]:
         from mlflow.exceptions import MlflowException
