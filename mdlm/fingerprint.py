@@ -73,7 +73,9 @@ def code_version(part: type) -> str:
     `mdlm.kinetics`) counts too, but not the modules beside the parts, such as `mdlm.progress`.
     """
     packages = {"mdlm", part.__module__.split(".")[0]}
-    wanted = [(cls.__module__, _file(cls)) for cls in part.__mro__ if cls.__module__.split(".")[0] in packages]
+    wanted = [
+        (cls.__module__, Path(inspect.getfile(cls))) for cls in part.__mro__ if cls.__module__.split(".")[0] in packages
+    ]
     code: dict[str, str] = {}
     while wanted:
         name, file = wanted.pop()
@@ -81,10 +83,6 @@ def code_version(part: type) -> str:
             code[name], siblings = module_code(name, file)
             wanted += siblings
     return digest(code)
-
-
-def _file(cls: type) -> Path:
-    return Path(inspect.getfile(cls))
 
 
 @cache
