@@ -54,12 +54,17 @@ def _find(target: str, trusted: Collection[str], path: str) -> type:
     if module.split(".")[0] not in trusted:
         raise ConfigError(f"{field} ({target}) must lie in {' or '.join(sorted(trusted))}")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = _imported(module, name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{field} ({target}) cannot be imported: {error}") from error
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         raise ConfigError(f"{field} ({target}) must be a dataclass")
     return found
+
+
+@cache
+def _imported(module: str, name: str) -> Any:  # noqa: ANN401
+    return getattr(importlib.import_module(module), name)
 
 
 def _validated(target: type, values: dict[str, Any], path: str) -> Any:  # noqa: ANN401

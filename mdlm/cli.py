@@ -78,7 +78,7 @@ def train(words: Sequence[str]) -> None:
     if any(word in ("--help", "-h") for word in words):
         print(cli_help.train(conf_directory(), cli_help.user_conf(words)))
         return
-    _with_hydra("train", words, _train_one)
+    _with_hydra("train", words, train_one)
 
 
 def simulate(words: Sequence[str]) -> None:
@@ -117,51 +117,33 @@ def _with_hydra(
     if "--version" in words:
         print(f"mdlm {__version__}")
         return
-    global _home
-    _home = os.getpid()
-    _failed.clear()
     options, overrides = cli_help.parsed(words)
     import hydra
 
     sys.argv = [f"mdlm {command}", *options, *settings, *overrides]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed by Hydra
     decorate = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="config")
+    hydra_runs(decorate(task), overrides, is_sweep="--multirun" in options)
+
+
+def hydra_runs(start: Callable[[], object], overrides: Sequence[str], *, is_sweep: bool) -> None:
+    """Let Hydra start its runs; whatever fails, in composing or in one of them, ends the process with one line."""
+    global _home
+    _home = os.getpid()
+    _failed.clear()
     try:
-        decorate(task)()
+        start()
     except Exception as error:
         if os.environ.get("MDLM_DEBUG"):
             raise
         fail(in_one_line(error, overrides))
-    if "--multirun" in options and _failed:
+    if is_sweep and _failed:
         fail(f"{len(_failed)} of the runs failed, see above; the others are finished")
     if _failed:
         fail(_failed[0])
 
 
-def compose_and_launch(words: Sequence[str]) -> None:
-    """Hand the cells that some overrides describe to the launcher they name."""
-    _with_hydra("study", ["-m", *words], _train_one)
-
-
-def launcher_of(words: Sequence[str]) -> DictConfig:
-    """The settings of the launcher an experiment chooses; Hydra's own where it chooses none, or is none."""
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    theirs = cli_help.user_conf(words)
-    path = [f"hydra.searchpath=[file://{theirs.resolve()}]"] if theirs else []
-    chosen = [word for word in words if word.startswith("experiment=")]
-    try:
-        with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-            composed: DictConfig = compose("config", [*chosen, *path], return_hydra_config=True).hydra.launcher
-            return composed
-    except (HydraException, OmegaConfBaseException):  # which is told when the whole is composed
-        return OmegaConf.create()
-
-
-def _train_one(config: DictConfig) -> None:
+def train_one(config: DictConfig) -> None:
     """One run of `mdlm train`, in the folder Hydra made for it."""
     from hydra.core.hydra_config import HydraConfig
 

@@ -4,8 +4,8 @@ What Hydra composes is a list of files, merged in order, with values set on top.
 of it that the result is known, exactly, without composing again:
 
 - a *value*, such as ``training.batch_size=32``: it is set on a configuration that was composed before;
-- a *plain option*, such as ``model=lstm``: it exchanges one file, which brings no others along, and so changes what
-  stands under the name of its group and nothing else.
+- a *plain option*, such as ``model=lstm``: it exchanges one file, which brings no others along but for parts of its own
+  (``partition=pcca`` its microstates), and so changes what stands under the name of its group and nothing else.
 
 So a design is composed once per option of the group that has most of them, each time with an option of every group that
 was not there before, instead of once per combination of options. Everything else is left to Hydra.
@@ -77,6 +77,10 @@ class _Composed:
         unresolved: Any = OmegaConf.to_container(self.config)
         return {str(part): text for part, value in unresolved.items() if "${" in (text := repr(value))}
 
+    def within(self, group: str) -> list[str]:
+        """Names of the choices that fill the place of a group and its parts, ``partition@partition.micro``."""
+        return [key for key in self.choices if _place(key) == group]
+
 
 @dataclass(frozen=True)
 class _Kind:
@@ -100,7 +104,10 @@ class _Combination:
 
     def __init__(self, kind: _Kind, options: Mapping[str, _Composed]) -> None:
         self.kind, self.options = kind, options
-        self.choices = kind.composed.choices | {group: held.choices[group] for group, held in options.items()}
+        self.choices: dict[str, str] = {}
+        for group in map(_place, kind.composed.choices):
+            held = options.get(group, kind.composed)
+            self.choices |= {key: held.choices[key] for key in held.within(group)}
         own = {part: held.references.get(part) for part, held in options.items()}
         self.references = {part: text for part, text in (kind.composed.references | own).items() if text}
         self.deciding: dict[object, dict[str, list[str]]] = {}
@@ -138,8 +145,8 @@ class _Combination:
         if key not in self.deciding:
             texts = dict(self.references)
             for name, text in referring.items():
-                texts[_part(name)] = texts.get(_part(name), "") + text
-            affected = {name: _varying(texts, _part(name)) for name in (*words.options, *words.values)}
+                texts[_place(name)] = texts.get(_place(name), "") + text
+            affected = {name: _varying(texts, _place(name)) for name in (*words.options, *words.values)}
             parts = map(str, self.kind.composed.config)
             self.deciding[key] = {part: [name for name in affected if part in affected[name]] for part in parts}
         return self.deciding[key]
@@ -166,17 +173,23 @@ class _ReadOnce:
         return self
 
 
+def read_once(loader: ConfigLoader) -> None:
+    """Let a loader keep the files it has read."""
+    if not isinstance(loader.repository, _ReadOnce):
+        loader.repository = _ReadOnce(loader.repository)
+
+
 class Composer:
     """Composes the cells of a design, and others; its loader reads every file once from then on."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, design: Sequence[Sequence[str]] = ()) -> None:
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        self.repository: Any = _ReadOnce(loader.repository)  # Hydra has only one loader
-        loader.repository = self.repository
+        read_once(loader)  # Hydra has only one loader
+        self.repository: Any = loader.repository
         self.loader, self.master, self.design = loader, master, design
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
-        self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._exchanges_one_file)
+        self._is_value, self._is_plain_option = cache(self._sets_a_value), cache(self._fills_one_place)
         self._sorted = cache(self._sort)
         self.combinations: dict[object, _Combination] = {}
         self.kinds: dict[object, _Kind] = {}
@@ -192,11 +205,13 @@ class Composer:
         return combination.plain(words, self._parsed), combination.choices
 
     def _sort(self, overrides: tuple[str, ...]) -> _Words:
-        options = {self._parsed(text).key_or_group: text for text in overrides if self._is_plain_option(text)}
+        within = {_place(package) for text in overrides if (package := self._parsed(text).package)}
+        plain = [text for text in overrides if self._is_plain_option(text)]
+        options = {group: text for text in plain if (group := self._parsed(text).key_or_group) not in within}
         values = {self._parsed(text).key_or_group: text for text in overrides if self._is_value(text)}
         rest = {text for text in overrides if text not in {*options.values(), *values.values()}}
-        touched = {_part(self._parsed(text).key_or_group) for text in rest}  # there the order may count
-        return _Words(overrides, options, {k: text for k, text in values.items() if _part(k) not in touched})
+        touched = {_place(self._parsed(text).key_or_group) for text in rest}  # there the order may count
+        return _Words(overrides, options, {k: text for k, text in values.items() if _place(k) not in touched})
 
     def _kind(self, words: _Words) -> _Kind:
         """That of a cell; cells whose options decide together on files are alike to none of another combination."""
@@ -243,14 +258,34 @@ class Composer:
         key, is_scalar = override.key_or_group, isinstance(override.value(), bool | int | float | str)
         return _is_change(override) and is_scalar and not self.repository.group_exists(key)
 
-    def _exchanges_one_file(self, text: str) -> bool:
-        """Whether an override chooses a file that fills the place of its group, and brings no other files along."""
+    def _fills_one_place(self, text: str) -> bool:
+        """Whether an override chooses a file that fills the place of its group, as do the files it brings along."""
         override = self._parsed(text)
         group, option = override.key_or_group, override.value()
         if not (_is_change(override) and isinstance(option, str) and self.repository.group_exists(group)):
             return False
-        found = self.repository.load_config(f"{group}/{option}") if "/" not in group else None
-        return found is not None and not found.defaults_list and found.header["package"] is None
+        return "/" not in group and self._stays_inside(f"{group}/{option}")
+
+    def _stays_inside(self, path: str) -> bool:
+        """Whether a file, and all it brings along, stay where it is put: it may name another, or one for a part."""
+        found = self.repository.load_config(path)
+        if found is None or found.header["package"] is not None:
+            return False
+        return all(default.is_self() or self._is_inside(default, path) for default in found.defaults_list)
+
+    def _is_inside(self, default: Any, path: str) -> bool:  # noqa: ANN401
+        """Whether an entry of a file's defaults list stays where that file is put."""
+        from hydra.core.default_element import ConfigDefault, GroupDefault
+
+        if isinstance(default, ConfigDefault):
+            other, package = f"{path.rpartition('/')[0]}/{default.path}", ""
+            inside = default.package is None and "/" not in str(default.path)
+        elif isinstance(default, GroupDefault):
+            other, package = f"{str(default.group).lstrip('/')}/{default.value}", default.package or "_global_"
+            inside = not default.override and str(default.group).startswith("/") and isinstance(default.value, str)
+        else:
+            return False
+        return inside and not package.startswith("_") and "${" not in other and self._stays_inside(other)
 
     def _has_files_named_by_options(self, words: _Words) -> bool:
         """Whether the options of some groups decide together on a file: ``defaults: [part: ${model}_${tokens}]``."""
@@ -267,12 +302,14 @@ def _is_change(override: Override) -> bool:
     """Whether an override is of the plain form ``NAME=VALUE``, and not of Hydra's own settings."""
     from hydra.core.override_parser.types import OverrideType
 
-    return override.type == OverrideType.CHANGE and override.package is None and _part(override.key_or_group) != "hydra"
+    return (
+        override.type == OverrideType.CHANGE and override.package is None and _place(override.key_or_group) != "hydra"
+    )
 
 
-def _part(key: str) -> str:
-    """The part of a configuration that a name leads into."""
-    return key.partition(".")[0]
+def _place(key: str) -> str:
+    """The part of a configuration that a name leads into, be it ``partition.micro`` or ``tica@partition.micro``."""
+    return key.rpartition("@")[2].partition(".")[0]
 
 
 def _varying(texts: Mapping[str, str], changed: str) -> set[str]:

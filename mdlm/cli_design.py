@@ -73,9 +73,7 @@ def act(action: str, words: Sequence[str]) -> None:
         action = "watch" if watch else "status"
     if not words:
         raise ValueError(f"experiment is missing; see `mdlm study {action} --help`")
-    from mdlm.cli import compose_and_launch
-
-    compose_and_launch([*_overrides(action, words), f"hydra.launcher.action={action}"])
+    _launch(action, words)
 
 
 def _show(directory: Path, watch: bool) -> None:
@@ -85,22 +83,67 @@ def _show(directory: Path, watch: bool) -> None:
     (watch_status if watch else show_status)(Study.read(directory))
 
 
-def _overrides(action: str, words: Sequence[str]) -> list[str]:
-    """The words, with the launcher the action needs where they and the experiment choose none of ours."""
-    from mdlm.cli import launcher_of
+def _launch(action: str, words: Sequence[str]) -> None:
+    """Hand the cells that the words describe to the launcher that they, or the experiment, choose.
 
-    others = [word for word in words if not word.startswith("script=")]
-    chosen = any(word.startswith("hydra/launcher=") for word in others)
-    if action == "submit":
-        scripts = [word.partition("=")[2] for word in words if word.startswith("script=")]
-        if scripts and not scripts[-1]:
-            raise ValueError("script is empty; give the file to write")
-        given = [f"hydra.launcher.pool.script={_quoted(script)}" for script in scripts[-1:]]
-        return [*others, *([] if chosen else ["hydra/launcher=slurm"]), *given]
-    if len(others) < len(words):
+    `hydra.main` would compose the design once more, only to see that it is a sweep.
+    """
+    from hydra import version
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_automatic_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    from mdlm.cli import conf_directory, fail, hydra_runs, train_one
+    from mdlm.cli_compose import read_once
+    from mdlm.cli_help import parsed
+
+    script, others = _script(action, words)
+    options, overrides = parsed(others)
+    given = dict(option.partition("=")[::2] for option in options)
+    unknown = [name for name in given if name not in ("--config-dir", "--config-name", "--multirun")]
+    if unknown:
+        fail(f"{unknown[0]} is no option of mdlm study {action}; there are --config-dir, --config-name")
+    path = create_automatic_config_search_path(None, None, str(conf_directory()))
+    if "--config-dir" in given:
+        theirs = Path(given["--config-dir"]).resolve()
+        path.prepend("command-line", f"file://{theirs}", SearchPathQuery(provider="schema"))
+    name = given.get("--config-name", "config")
+
+    def start() -> None:
+        version.setbase("1.3")
+        try:
+            hydra = Hydra.create_main_hydra2("mdlm", path)
+            read_once(hydra.config_loader)
+            chosen = [word for word in overrides if word.startswith("experiment=")]
+            settings = hydra.compose_config(name, chosen, RunMode.MULTIRUN).hydra.launcher
+            launcher = _launcher(action, overrides, is_ours="action" in settings)
+            hydra.multirun(name, train_one, [*overrides, *launcher, *script, f"hydra.launcher.action={action}"])
+        finally:
+            GlobalHydra.instance().clear()
+
+    hydra_runs(start, overrides, is_sweep=True)
+
+
+def _script(action: str, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The override for the file that ``script=FILE`` asks for, and the other words."""
+    scripts = [word.partition("=")[2] for word in words if word.startswith("script=")]
+    if scripts and action != "submit":
         raise ValueError("script belongs to `mdlm study submit`")
-    ours = chosen or "action" in launcher_of(others)
-    return [*others, *([] if ours else ["hydra/launcher=local"])]
+    if scripts and not scripts[-1]:
+        raise ValueError("script is empty; give the file to write")
+    override = [f"hydra.launcher.pool.script={_quoted(script)}" for script in scripts[-1:]]
+    return override, [word for word in words if not word.startswith("script=")]
+
+
+def _launcher(action: str, overrides: Sequence[str], *, is_ours: bool) -> list[str]:
+    """The launcher the action needs, where the overrides name none, and the experiment none of ours."""
+    if any(word.startswith("hydra/launcher=") for word in overrides):
+        return []
+    if action == "submit":
+        return ["hydra/launcher=slurm"]
+    return [] if is_ours else ["hydra/launcher=local"]
 
 
 def _quoted(text: str) -> str:

@@ -123,7 +123,9 @@ FILES = {
     "b/one.yaml": "v: 1",
     "b/two.yaml": "v: 2",
     "b/more.yaml": "defaults: [two, /c@c: three]",
+    "b/elsewhere.yaml": "defaults: [two, /c@_global_.both: three]",
     "c/three.yaml": "v: 3",
+    "c/four.yaml": "defaults: [three]\nw: ${b.v}",
     "both/two_two.yaml": "c: 1",
 }
 
@@ -169,6 +171,23 @@ def test_a_known_design_is_composed_as_often_as_its_longest_group_has_options(hy
     compose = Composer(loader, master, design)
     assert [compose(cell) for cell in design] == [by_hydra(master, cell) for cell in design]
     assert len(composed) == 2
+
+
+@pytest.mark.parametrize(("option", "n_composed"), [("more", 2), ("elsewhere", 4)])
+def test_an_option_may_bring_along_files_for_its_own_parts(hydra, written, option, n_composed):
+    """Where they stay inside its place, it is exchanged like any other; else its cells are composed apart."""
+    loader, master, composed = hydra(written("[_self_, {b: one}, {a: one}]"))
+    design = combinations({"a": ["one", "two"], "b": ["one", option], "x": ["0", "1"]})
+    compose = Composer(loader, master, design)
+    assert [compose(cell) for cell in design] == [by_hydra(master, cell) for cell in design]
+    assert len(composed) == n_composed
+
+
+def test_what_an_option_brings_along_may_be_chosen(hydra, written):
+    loader, master, _ = hydra(written("[_self_, {a: one}, {b: more}]"))
+    compose = Composer(loader, master)
+    for cell in combinations({"a": ["one", "two"], "b": ["more"], "c@b.c": ["three", "four"], "b.v": ["2", "5"]}):
+        assert compose(cell) == by_hydra(master, cell)
 
 
 def test_options_in_a_folder_of_the_search_path_are_found(hydra, written, tmp_path_factory):
