@@ -45,7 +45,7 @@ class Fit:
         Returns:
             Two arrays of shape ``(..., n_combinations)``.
         """
-        variance = np.einsum("ci,...ij,cj->...c", weights, self.covariance, weights, optimize=True)
+        variance = (weights @ self.covariance * weights).sum(axis=-1)
         return self.coefficients @ weights.T, np.sqrt(np.maximum(variance, 0.0))
 
 
@@ -81,5 +81,5 @@ def least_squares(design: FloatArray, response: FloatArray) -> Fit:
     scale = (residuals**2).sum(axis=-1, keepdims=True) / df
     squares = np.where(left > EXACT, (residuals / np.maximum(left, EXACT)) ** 2, scale)
     half = q @ r_inverse.T  # rows of (X'X)^-1 X'
-    covariance = np.einsum("...n,ni,nj->...ij", squares, half, half, optimize=True)
+    covariance = np.stack([squares @ (half * column[:, None]) for column in half.T], axis=-2)  # matrix products: fast
     return Fit(coefficients, covariance, r_inverse @ r_inverse.T, residuals, leverage, df)
