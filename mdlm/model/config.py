@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from mdlm.errors import check_at_least, check_probability
 
@@ -20,7 +20,14 @@ Anchor = Literal["none", "markov", "slow_modes"]
 
 @dataclass(frozen=True)
 class ModelConfig(ABC):
-    """The hyper-parameters of a model; ``build`` makes one for an alphabet."""
+    """The hyper-parameters of a model; ``build`` makes one for an alphabet.
+
+    Attributes:
+        learning_rate: Peak of the schedule that trains such a model well, where `mdlm.training.training.Training` is
+            left to choose.
+    """
+
+    learning_rate: ClassVar[float] = 1e-2
 
     @property
     def reach(self) -> int:

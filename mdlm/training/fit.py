@@ -48,7 +48,8 @@ def fit(
         known = (*train, *validation)  # else validation could be impossible
         model.forbid(torch.from_numpy(forbidden_jumps(known, model.n_states, training.support)))
     with fitting_threads(model), deterministic_algorithms(training.deterministic):
-        return Run(training, model, tokens, seed, directory, identity).finish(progress)
+        rate = config.learning_rate if training.learning_rate is None else training.learning_rate
+        return Run(training, rate, model, tokens, seed, directory, identity).finish(progress)
 
 
 def _counted(model: CountedModel, tokens: Split[Tokens], directory: Path, identity: Mapping[str, Any]) -> Fitted:

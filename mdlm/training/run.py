@@ -43,6 +43,7 @@ class Run:
     def __init__(
         self,
         training: Training,
+        learning_rate: float,
         model: LanguageModel,
         tokens: Split[Tokens],
         seed: int,
@@ -54,8 +55,8 @@ class Run:
         self.device = training.torch_device()
         self.batches = training.batches(tokens.train.pieces)
         self.n_updates = training.max_epochs * self.batches.n_batches
-        self.schedule = Schedule(training.learning_rate, training.warmup_fraction, self.n_updates, training.schedule)
-        self.optimiser = adamw(model, training.learning_rate, training.weight_decay)
+        self.schedule = Schedule(learning_rate, training.warmup_fraction, self.n_updates, training.schedule)
+        self.optimiser = adamw(model, learning_rate, training.weight_decay)
         self.update = Update(
             model,
             training.objective(tokens.validation.pieces),
@@ -171,7 +172,7 @@ class Run:
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {float(loss)} in epoch {len(self.history) + 1}; lower training.learning_rate "
-                f"({self.training.learning_rate:g}) or set training.precision=float32"
+                f"({self.schedule.peak:g}) or set training.precision=float32"
             )
 
     def _note(self) -> str:

@@ -35,7 +35,7 @@ class Training:
         batch_size: Windows, or streams side by side.
         max_epochs: An epoch is as many tokens as the training data hold.
         patience: Epochs without a better validation loss before training stops.
-        learning_rate: Peak of the schedule.
+        learning_rate: Peak of the schedule; None: what suits the model, `mdlm.model.config.ModelConfig.learning_rate`.
         warmup_fraction: Share of all steps over which the learning rate rises from zero.
         weight_decay: Of AdamW, on matrices only.
         gradient_clip: Largest norm of the gradient.
@@ -60,7 +60,7 @@ class Training:
     batch_size: int
     max_epochs: int
     patience: int
-    learning_rate: float
+    learning_rate: float | None
     warmup_fraction: float
     weight_decay: float
     gradient_clip: float
@@ -80,7 +80,7 @@ class Training:
         check_at_least(2, context_length=self.context_length)
         check_at_least(0, weight_decay=self.weight_decay)
         for name in ("learning_rate", "gradient_clip"):
-            if not 0 < getattr(self, name) < math.inf:
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0 and finite")
         if self.micro_batch_size is not None:
             check_at_least(1, micro_batch_size=self.micro_batch_size)

@@ -107,6 +107,15 @@ def test_the_learning_rate_reaches_the_optimiser_and_follows_the_schedule(traini
     np.testing.assert_allclose([epoch.learning_rate for epoch in fitted.history], [*used[5::5, 0], 0])
 
 
+@pytest.mark.parametrize(
+    ("config", "rate"), [(LSTM, 0.01), (TransformerConfig(8, 2, layers=1, window=6, dropout=0.0), 0.001)]
+)
+def test_the_learning_rate_is_the_models_own_where_none_is_given(training, tokens, tmp_path, config, rate):
+    """Transformers want a tenth of it."""
+    settings = training(learning_rate=None, schedule="constant", max_epochs=1)
+    assert settings.fit(config, tokens(401), 0, tmp_path, {}).history[0].learning_rate == rate
+
+
 def test_a_constant_schedule_stays_at_the_peak_after_the_warm_up(training, tokens, tmp_path):
     settings = training(learning_rate=0.05, warmup_fraction=0.25, schedule="constant")
     history = settings.fit(LSTM, tokens(401), 0, tmp_path, {}).history
