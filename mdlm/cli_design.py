@@ -95,7 +95,7 @@ def _launch(action: str, words: Sequence[str]) -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from mdlm.cli import conf_directory, fail, hydra_runs, train_one
+    from mdlm.cli import conf_directory, hydra_runs, train_one
     from mdlm.cli_compose import read_once
     from mdlm.cli_help import parsed
 
@@ -104,7 +104,7 @@ def _launch(action: str, words: Sequence[str]) -> None:
     given = dict(option.partition("=")[::2] for option in options)
     unknown = [name for name in given if name not in ("--config-dir", "--config-name", "--multirun")]
     if unknown:
-        fail(f"{unknown[0]} is no option of mdlm study {action}; there are --config-dir, --config-name")
+        raise ValueError(f"{unknown[0]} is no option of mdlm study {action}; there are --config-dir, --config-name")
     path = create_automatic_config_search_path(None, None, str(conf_directory()))
     if "--config-dir" in given:
         theirs = Path(given["--config-dir"]).resolve()

@@ -50,6 +50,7 @@ def test_a_study_from_plan_to_analysis(mdlm, tiny, tmp_path):
     [
         (["plan"], "experiment is missing; see `mdlm study plan --help`"),
         (["plan", "experiment=dmeo"], "experiment (dmeo) is no option; there are "),
+        (["plan", "experiment=demo", "--cfg", "job"], "--cfg is no option of mdlm study plan; there are --config-dir"),
         (["run", "experiment=demo", "script=x"], "script belongs to `mdlm study submit`"),
         (["submit", "experiment=demo", "script="], "script is empty; give the file to write"),
         (["status", "nowhere"], "directory (nowhere) holds no study.json; give outputs/study/NAME of a study that ran"),

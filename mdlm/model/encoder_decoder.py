@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mdlm.errors import check_at_least
-from mdlm.model.config import NeuralConfig, check_attention
+from mdlm.model.config import ATTENTION_LEARNING_RATE, NeuralConfig, check_attention
 
 if TYPE_CHECKING:
     from mdlm.model.encoder_decoder_model import EncoderDecoder
@@ -29,7 +29,7 @@ class EncoderDecoderConfig(NeuralConfig):
             loss then means nothing. Validation and sampling, where no future exists, stay causal.
     """
 
-    learning_rate: ClassVar[float] = 1e-3  # at 1e-2 t2 of the WW domain's macrostates was 2.8 times too long
+    learning_rate: ClassVar[float] = ATTENTION_LEARNING_RATE
 
     width: int
     heads: int
