@@ -1,8 +1,10 @@
 """Whether a model keeps the slowest timescale at the saving interval: rung x candidate x subset x seed, a row each.
 
-A rung is a system with its tokens, a candidate is a way to model them; both are overrides of `mdlm train`. Subset 0, 1
-or 2 is the training data without every third trajectory, beginning with that one, ``all`` is all of them; the sample is
-judged by what is left. Rows that are in the CSV file already are not computed again. The pentapeptide needs
+A rung is a system with its tokens: overrides of `mdlm train`. A candidate is a network, overrides too; a baseline,
+``markov``, ``markov_k``, ``semi_markov`` or ``hmm``; or ``exact``, the system itself, simulated many times as long (of
+those that can be): what a model that knows it, and not these data, would come out like. Subset 0, 1 or 2 is the
+training data without every third trajectory, beginning with that one, ``all`` is all of them; the sample is judged by
+what is left. Rows that are in the CSV file already are not computed again. The pentapeptide needs
 ``system.topology=FILE`` and ``system.path=FILES``.
 
 Usage: ``python scripts/fidelity.py FILE.csv RUNG,... CANDIDATE,... SUBSET,... SEED,... [override ...]``
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import sys
 import tempfile
 import time
@@ -23,11 +26,17 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from mdlm.alongside import Tokenised
+from mdlm.baselines.base import Wanted
 from mdlm.build import build
+from mdlm.evaluation import Evaluation
 from mdlm.experiment import Experiment
 from mdlm.masking import without_unseen
 from mdlm.model.base import LanguageModel
 from mdlm.progress import silent
+from mdlm.sampling.sampling import prompts
+from mdlm.stages import Stages
+from mdlm.system.walkers import WalkerSystem
 from mdlm.tokens.base import Tokens
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.support import jump_counts
@@ -47,20 +56,32 @@ RUNGS = {
     "ww_kmeans": ["system=ww_domain", "partition=kmeans", "partition.n_states=200"],
     "ww_pcca": ["system=ww_domain"],
 }
-CANDIDATES = {
-    "markov": ["model=markov"],
-    "semi_markov": ["model=semi_markov"],
-    **{
-        f"{model}{name}": [f"model={model}", *overrides]
-        for model in ("lstm", "gru", "transformer")
-        for name, overrides in {
-            "": ["model.anchor=none"],
-            "_markov": ["model.anchor=markov"],
-            "_slow_modes": ["model.anchor=slow_modes"],
-        }.items()
-    },
+NETWORKS = {
+    f"{model}{name}": [f"model={model}", *overrides]
+    for model in ("lstm", "gru", "transformer")
+    for name, overrides in {
+        "": ["model.anchor=none"],
+        "_markov": ["model.anchor=markov"],
+        "_slow_modes": ["model.anchor=slow_modes"],
+    }.items()
 }
-ALWAYS = ["tracking=none", "baselines=none", "kinetics.n_resamples=50", "sampling.chain_length=20000"]
+LONGER = {"ww_domain": 10, "four_state": 40}
+"""How many times its data the simulation of ``exact`` is."""
+
+COLUMNS = (
+    *("n_tokens", "n_training_tokens", "epochs", "best_epoch", "train_seconds", "nll_validation", "nll_test"),
+    *(
+        "forbidden_test_share",
+        "sample_seconds",
+        "unseen_per_token",
+        "unseen_test_per_token",
+        "t2_data",
+        "lags",
+        "ratios",
+    ),
+    *("low", "high", "worst", "population_tv_distance", "mfpt_log_error_rms", "masked_ratios"),
+)
+ALWAYS = ["tracking=none", "kinetics.n_resamples=50", "sampling.chain_length=20000"]
 
 
 def experiment(overrides: Sequence[str]) -> Experiment:
@@ -77,8 +98,8 @@ def main(path: Path, lists: list[list[str]], extra: list[str]) -> None:
         named = dict(zip(("rung", "candidate", "subset", "seed"), cell, strict=True)) | {"overrides": " ".join(extra)}
         if any(row.items() >= named.items() for row in rows(path)):
             continue
-        overrides = [*RUNGS[rung], *CANDIDATES[candidate], *extra, f"seed={seed}"]
-        append(path, named | measured(experiment(overrides), subset))
+        overrides = [*RUNGS[rung], *NETWORKS.get(candidate, []), *extra, f"seed={seed}"]
+        append(path, named | measured(experiment(overrides), candidate, subset))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -106,35 +127,78 @@ def reduced(split: Split[Dtraj], subset: str) -> Split[Dtraj]:
     return replace(split, train=replace(split.train, pieces=kept))
 
 
-def measured(run: Experiment, subset: str) -> dict[str, object]:
-    """Train, sample, judge; then sample once more without the jumps that training never saw."""
+def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
+    """Train or fit, sample, judge."""
     run.check()
     stages = run.stages()
     stages.__dict__["_recrossed"] = reduced(stages.treated, subset), stages.effect  # as if that were all
-    strided = stages.treated.map(lambda part: part.strided(run.stride, run.offsets))
-    tokeniser = run.tokens.fit(strided.train)
-    tokens = strided.map(tokeniser.encode)
+    read = run.tokenised(stages)
+    row: dict[str, object] = dict.fromkeys(COLUMNS, "")
+    row |= {"n_tokens": read.tokens.train.n_tokens, "n_training_tokens": sum(read.tokens.train.lengths)}
+    if candidate in NETWORKS:
+        return row | of_network(run, stages, read)
+    begin = time.perf_counter()
+    if candidate == "exact":
+        chains, nll = simulated(run, stages), math.nan
+    else:
+        cut = prompts(read.strided.test.pieces, run.sampling.n_chains, 1, np.random.default_rng(run.seed))
+        of_chains = Wanted(
+            cut, run.sampling.chain_length, run.kinetics.lag_time, stages.lumping.n_macrostates, run.seed
+        )
+        drawn = run.baselines.methods[candidate].draw(read.strided, of_chains)
+        chains, nll = drawn.chains, drawn.nll
+    row |= {"sample_seconds": round(time.perf_counter() - begin, 1), "nll_test": f"{nll:.5f}"}
+    return row | judged(run.evaluate(stages, chains))
+
+
+def simulated(run: Experiment, stages: Stages) -> Dtraj:
+    """The states of a long simulation, made in parts as long as the data."""
+    name = type(run.system).__module__.rpartition(".")[2]
+    if not isinstance(run.system, WalkerSystem) or name not in LONGER:
+        raise SystemExit(f"exact: {name} cannot be simulated here; allowed are {', '.join(LONGER)}")
+
+    def compute() -> Dtraj:
+        parts = []
+        for part in range(LONGER[name]):
+            system = replace(run.system, seed=1_000_000 + 1000 * run.seed + part)
+            described = stages.fitted_features.transform(system.trajectories(silent))
+            parts.append(stages.discretiser.assign(described))
+        return parts[0].joined(*parts[1:])
+
+    return stages.after("exact", run.system, {"times": LONGER[name], "seed": run.seed}, compute)
+
+
+def of_network(run: Experiment, stages: Stages, read: Tokenised) -> dict[str, object]:
+    """Train, sample, judge; then sample once more without the jumps that training never saw."""
+    tokens = read.tokens
     with tempfile.TemporaryDirectory() as folder:
         fitted = run.training.fit(run.model, tokens, run.seed, Path(folder), {}, silent)
     model = fitted.model
     row: dict[str, object] = {
-        "n_tokens": tokens.train.n_tokens,
-        "n_training_tokens": sum(tokens.train.lengths),
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,
         "train_seconds": round(fitted.seconds, 1),
     } | likelihoods(model, tokens)
 
     def chains() -> Dtraj:
-        return tokeniser.decode(run.sampling.draw(model, tokens.test.pieces, run.seed).chains)
+        return read.tokeniser.decode(run.sampling.draw(model, tokens.test.pieces, run.seed).chains)
 
     begin = time.perf_counter()
     sampled = chains()
     row["sample_seconds"] = round(time.perf_counter() - begin, 1)
     evaluation = run.evaluate(stages, sampled)
-    curve, unseen = evaluation.comparison.t2_ratio_curve, evaluation.unseen
-    metrics = evaluation.metrics()
-    row |= {
+    row |= judged(evaluation)
+    if evaluation.unseen.n_jumps and tokens.train.n_tokens == read.tokeniser.n_states:
+        with without_unseen(model, tokens.train.pieces):
+            masked = run.evaluate(stages, chains())
+        row["masked_ratios"] = listed(masked.comparison.t2_ratio_curve.ratios)
+    return row
+
+
+def judged(evaluation: Evaluation) -> dict[str, object]:
+    """What is asked of a sample."""
+    curve, unseen, metrics = evaluation.comparison.t2_ratio_curve, evaluation.unseen, evaluation.metrics()
+    return {
         "unseen_per_token": f"{unseen.rate:.3g}",
         "unseen_test_per_token": f"{unseen.held_out_rate:.3g}",
         "t2_data": f"{metrics[f't2_data_{evaluation.comparison.time_unit}']:.4g}",
@@ -145,13 +209,7 @@ def measured(run: Experiment, subset: str) -> dict[str, object]:
         "worst": f"{curve.worst[0]:.3g}",
         "population_tv_distance": f"{metrics['population_tv_distance']:.3g}",
         "mfpt_log_error_rms": f"{metrics['mfpt_log_error_rms']:.3g}",
-        "masked_ratios": "",
     }
-    if unseen.n_jumps and tokens.train.n_tokens == tokeniser.n_states:
-        with without_unseen(model, tokens.train.pieces):
-            masked = run.evaluate(stages, chains())
-        row["masked_ratios"] = listed(masked.comparison.t2_ratio_curve.ratios)
-    return row
 
 
 def likelihoods(model: LanguageModel, tokens: Split[Tokens]) -> dict[str, object]:

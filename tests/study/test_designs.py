@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from mdlm.cli import conf_directory
@@ -14,6 +15,9 @@ DESIGNS = {  # cells of one seed, those that can run
     "zeng2021": (324, 144),
     "zeng2021_as_published": (324, 144),
     **dict.fromkeys(("fidelity_basins", "fidelity_grid", "fidelity_x"), (9, 9)),
+    **dict.fromkeys(("fidelity_alanine_kmeans", "fidelity_alanine_sin_phi", "fidelity_alanine_simulated"), (9, 9)),
+    **dict.fromkeys(("fidelity_pentapeptide_kmeans", "fidelity_pentapeptide_pcca"), (9, 9)),
+    **dict.fromkeys(("fidelity_ww_kmeans", "fidelity_ww_pcca"), (9, 9)),
 }
 LEVELS = {
     "demo": {"recrossing": "keep, coring", "stride": "1, 10", "model": "lstm_plain, transformer_plain, markov"},
@@ -65,15 +69,28 @@ def helix(folder):
     return file
 
 
+def own_data(name, folder, request):
+    """What a design asks its user to give."""
+    if name.startswith(("ww", "fidelity_ww")):
+        return [f"system.native={helix(folder)}"]
+    if name in ("fidelity_alanine_kmeans", "fidelity_alanine_sin_phi"):
+        np.savez(folder / "angles.npz", *np.zeros((3, 20_000, 2), np.float32))
+        return [f"system.path={folder}/angles.npz"]
+    if name.startswith("fidelity_pentapeptide"):
+        data = request.getfixturevalue("shared_data") / "pentapeptide"
+        return [f"system.topology={data}/pentapeptide-impl-solv.pdb", f"system.path='{data}/*.xtc'"]
+    return []
+
+
 def test_every_study_is_tried_here():
     studies = {path.stem for path in (conf_directory() / "experiment").glob("*.yaml") if "study:" in path.read_text()}
     assert studies == DESIGNS.keys()
 
 
 @pytest.mark.parametrize("name", DESIGNS)
-def test_every_cell_composes_and_those_that_cannot_run_say_why(mdlm, tmp_path, name):
-    words = [f"experiment={name}", "seed=0", "hydra.launcher.action=plan"]
-    words += [f"system.native={helix(tmp_path)}", "model=markov"] if name == "ww_factorial" else []
+def test_every_cell_composes_and_those_that_cannot_run_say_why(mdlm, tmp_path, name, request):
+    words = [f"experiment={name}", "seed=0", "hydra.launcher.action=plan", *own_data(name, tmp_path, request)]
+    words += ["model=markov"] if name == "ww_factorial" else []
     words += ["tokens=states"] if name == "zeng2021" else []
     ended = mdlm("train", "-m", *words, cwd=tmp_path)
     assert ended.code == 0, ended.err
