@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,11 +115,18 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """That of the evaluation, and what of the sampled t2 rests on jumps that training never saw."""
-        said = self.evaluation.verdict
+        """That of the evaluation, and what of the sampled t2 rests on jumps that training never saw.
+
+        Where states are sparsely counted, t2 of molecular dynamics itself rests on such jumps
+        (docs/fidelity.md), so their rate in held-out data is said too.
+        """
+        said, unseen = self.evaluation.verdict, self.evaluation.unseen
         objection = self.learning.masked.objection if self.learning and self.learning.masked else ""
+        if not objection:
+            return said
         joined = "; but " if said.startswith("within") else "; "
-        return f"{said}{joined}{objection}" if objection else said
+        rates = f" ({unseen.rate:.2g} of its transitions are such, {unseen.held_out_rate:.2g} of held-out MD's)"
+        return f"{said}{joined}{objection}{'' if math.isnan(unseen.held_out_rate) else rates}"
 
     @property
     def behind(self) -> tuple[str, ...]:

@@ -80,6 +80,7 @@ COLUMNS = (
         "ratios",
     ),
     *("low", "high", "worst", "population_tv_distance", "mfpt_log_error_rms", "masked_ratios"),
+    "t2_times_without_unseen",
 )
 ALWAYS = ["tracking=none", "kinetics.n_resamples=50", "sampling.chain_length=20000"]
 
@@ -140,6 +141,7 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
     begin = time.perf_counter()
     if candidate == "exact":
         chains, nll = simulated(run, stages), math.nan
+        row["t2_times_without_unseen"] = f"{times_without_unseen(read.strided.train, chains):.3g}"
     else:
         cut = prompts(read.strided.test.pieces, run.sampling.n_chains, 1, np.random.default_rng(run.seed))
         of_chains = Wanted(
@@ -166,6 +168,22 @@ def simulated(run: Experiment, stages: Stages) -> Dtraj:
         return parts[0].joined(*parts[1:])
 
     return stages.after("exact", run.system, {"times": LONGER[name], "seed": run.seed}, compute)
+
+
+def times_without_unseen(train: Dtraj, exact: Dtraj) -> float:
+    """How many times longer t2 of the transitions over one frame is without those that training never made."""
+    counts = jump_counts(exact.pieces, exact.n_states).astype(float)
+    seen = jump_counts(train.pieces, exact.n_states) > 0
+    return one_frame_t2(np.where(seen, counts, 0)) / one_frame_t2(counts)
+
+
+def one_frame_t2(counts: np.ndarray) -> float:
+    """In frames, of the counted chain made reversible."""
+    both_ways = counts + counts.T
+    visited = both_ways.sum(axis=1) > 0
+    root = np.sqrt(both_ways.sum(axis=1)[visited])
+    values = np.linalg.eigvalsh(both_ways[np.ix_(visited, visited)] / np.outer(root, root))
+    return float(-1 / np.log(values[-2]))
 
 
 def of_network(run: Experiment, stages: Stages, read: Tokenised) -> dict[str, object]:

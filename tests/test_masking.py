@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from mdlm.model.lstm import LSTMConfig
 from mdlm.model.markov import MarkovConfig
 from mdlm.model.semi_markov import SemiMarkovConfig
 from mdlm.model.transformer import TransformerConfig
+from mdlm.outcome import Outcome
 from mdlm.sampling.sampling import Sampling
 from mdlm.trajectory import Dtraj
 
@@ -82,6 +84,17 @@ def test_a_model_that_leaks_is_told_by_how_much(leaking):
     assert found.ratio.high / found.ratio.low < 3
     assert found.objection
     assert not model.forbidden_VV.any()  # as it was
+
+
+@pytest.mark.parametrize(("held_out", "said"), [(0.0123, "0.012 of held-out MD's)"), (np.nan, "longer")])
+def test_the_verdict_says_whether_held_out_data_make_such_jumps_too(leaking, tmp_path, held_out, said):
+    evaluation, model, began = leaking
+    found = SimpleNamespace(masked=masked(evaluation, SAMPLING, 1.0, model, began))
+    unseen = replace(evaluation.unseen, n_jumps=2, n_tokens=100, held_out_rate=held_out)
+    verdict = Outcome(tmp_path, replace(evaluation, unseen=unseen), {}, "", found).verdict
+    assert "t2 rests on transitions never seen in training" in verdict
+    assert verdict.endswith(said)
+    assert ("(0.02 of its transitions are such" in verdict) == (not np.isnan(held_out))
 
 
 def test_a_model_without_unseen_jumps_is_not_sampled_again(data):
