@@ -26,7 +26,10 @@ NAMES = {
     "lstm": ("LSTM, `none`", DATA),
     "lstm_markov": ("LSTM, `markov`", MARKOV),
     "markov": ("Markov chain", "#000000"),
-    "semi_markov": ("semi-Markov process", "#999999"),
+    "markov_k": ("Markov chain of order 1 to 5", "#777777"),
+    "semi_markov": ("semi-Markov process", "#AAAAAA"),
+    "hmm": ("hidden Markov model", "#8B5A2B"),
+    "exact": ("simulated much longer", "#B22222"),
 }
 RUNGS = {
     "grid": "four_state, grid",
@@ -65,9 +68,10 @@ def line(found: pd.DataFrame, ratios: Sequence[np.ndarray]) -> str:
     """How the runs of one candidate on one rung came out."""
     right = sum(bool((values >= LOW).all() and (values <= HIGH).all()) for values in ratios)
     together, passages = np.concatenate(ratios), found["mfpt_log_error_rms"]
-    seconds = found["train_seconds"].median()
+    trained = found["train_seconds"].dropna()
+    seconds = f"{trained.median():.0f}" if len(trained) else ""
     times = f"{passages.median():.2f}, {passages.max():.2f}"
-    return f"{len(found)} | {right} | {together.min():.2f} to {together.max():.2f} | {times} | {seconds:.0f}"
+    return f"{len(found)} | {right} | {together.min():.2f} to {together.max():.2f} | {times} | {seconds}"
 
 
 def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Path) -> None:
@@ -101,7 +105,7 @@ def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Pa
         figure.supylabel("t2 of the sample / t2 of the data", fontsize=9)
         shown = [name for name in NAMES if any(name == run[0] for runs in drawn.values() for run in runs)]
         handles = [Line2D([], [], color=NAMES[name][1], label=NAMES[name][0].replace("`", "")) for name in shown]
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // 2))
         figure.savefig(picture)
         plt.close(figure)
     print(f"drawn: {picture}")
