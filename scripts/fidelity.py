@@ -31,6 +31,9 @@ from mdlm.baselines.base import Wanted
 from mdlm.build import build
 from mdlm.evaluation import Evaluation
 from mdlm.experiment import Experiment
+from mdlm.kinetics.counts import transition_counts
+from mdlm.kinetics.msm import reversible_transition_matrix
+from mdlm.kinetics.timescales import implied_timescales
 from mdlm.masking import without_unseen
 from mdlm.model.base import LanguageModel
 from mdlm.progress import silent
@@ -65,22 +68,16 @@ NETWORKS = {
         "_slow_modes": ["model.anchor=slow_modes"],
     }.items()
 }
+BASELINES = ("markov", "markov_k", "semi_markov", "hmm")
 LONGER = {"ww_domain": 10, "four_state": 40}
 """How many times its data the simulation of ``exact`` is."""
 
-COLUMNS = (
-    *("n_tokens", "n_training_tokens", "epochs", "best_epoch", "train_seconds", "nll_validation", "nll_test"),
-    *(
-        "forbidden_test_share",
-        "sample_seconds",
-        "unseen_per_token",
-        "unseen_test_per_token",
-        "t2_data",
-        "lags",
-        "ratios",
-    ),
-    *("low", "high", "worst", "population_tv_distance", "mfpt_log_error_rms", "masked_ratios"),
-    "t2_times_without_unseen",
+CELL = ("rung", "candidate", "subset", "seed", "overrides")
+RESULTS = (
+    *("n_tokens", "n_training_tokens", "epochs", "best_epoch", "train_seconds"),
+    *("nll_validation", "nll_test", "forbidden_test_share", "sample_seconds"),
+    *("unseen_per_token", "unseen_test_per_token", "t2_data", "lags", "ratios", "low", "high", "worst"),
+    *("population_tv_distance", "mfpt_log_error_rms", "masked_ratios", "t2_times_without_unseen"),
 )
 ALWAYS = ["tracking=none", "kinetics.n_resamples=50", "sampling.chain_length=20000"]
 
@@ -94,9 +91,16 @@ def experiment(overrides: Sequence[str]) -> Experiment:
 
 def main(path: Path, lists: list[list[str]], extra: list[str]) -> None:
     """Compute the rows that are missing."""
+    for name, given, allowed in (
+        ("rung", lists[0], RUNGS),
+        ("candidate", lists[1], (*NETWORKS, *BASELINES, "exact")),
+        ("subset", lists[2], ("0", "1", "2", "all")),
+    ):
+        if unknown := set(given) - set(allowed):
+            raise SystemExit(f"{name} ({', '.join(sorted(unknown))}) must be among {', '.join(allowed)}")
     for cell in itertools.product(*lists):
         rung, candidate, subset, seed = cell
-        named = dict(zip(("rung", "candidate", "subset", "seed"), cell, strict=True)) | {"overrides": " ".join(extra)}
+        named = dict(zip(CELL, (*cell, " ".join(extra)), strict=True))
         if any(row.items() >= named.items() for row in rows(path)):
             continue
         overrides = [*RUNGS[rung], *NETWORKS.get(candidate, []), *extra, f"seed={seed}"]
@@ -108,7 +112,10 @@ def rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        found = csv.DictReader(file)
+        if tuple(found.fieldnames or ()) != CELL + RESULTS:
+            raise SystemExit(f"{path} has other columns than this script writes: give another file")
+        return list(found)
 
 
 def append(path: Path, row: dict[str, object]) -> None:
@@ -134,7 +141,7 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
     stages = run.stages()
     stages.__dict__["_recrossed"] = reduced(stages.treated, subset), stages.effect  # as if that were all
     read = run.tokenised(stages)
-    row: dict[str, object] = dict.fromkeys(COLUMNS, "")
+    row: dict[str, object] = dict.fromkeys(RESULTS, "")
     row |= {"n_tokens": read.tokens.train.n_tokens, "n_training_tokens": sum(read.tokens.train.lengths)}
     if candidate in NETWORKS:
         return row | of_network(run, stages, read)
@@ -143,11 +150,11 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
         chains, nll = simulated(run, stages), math.nan
         row["t2_times_without_unseen"] = f"{times_without_unseen(read.strided.train, chains):.3g}"
     else:
-        cut = prompts(read.strided.test.pieces, run.sampling.n_chains, 1, np.random.default_rng(run.seed))
-        of_chains = Wanted(
-            cut, run.sampling.chain_length, run.kinetics.lag_time, stages.lumping.n_macrostates, run.seed
-        )
-        drawn = run.baselines.methods[candidate].draw(read.strided, of_chains)
+        sampling, n_macrostates = run.sampling, stages.lumping.n_macrostates
+        rng = np.random.default_rng(run.seed)
+        cut = prompts(read.strided.test.pieces, sampling.n_chains, sampling.prompt_length, rng)
+        wanted = Wanted(cut, sampling.chain_length, run.kinetics.lag_time, n_macrostates, int(rng.integers(2**62)))
+        drawn = run.baselines.methods[candidate].draw(read.strided, wanted)
         chains, nll = drawn.chains, drawn.nll
     row |= {"sample_seconds": round(time.perf_counter() - begin, 1), "nll_test": f"{nll:.5f}"}
     return row | judged(run.evaluate(stages, chains))
@@ -172,18 +179,13 @@ def simulated(run: Experiment, stages: Stages) -> Dtraj:
 
 def times_without_unseen(train: Dtraj, exact: Dtraj) -> float:
     """How many times longer t2 of the transitions over one frame is without those that training never made."""
-    counts = jump_counts(exact.pieces, exact.n_states).astype(float)
-    seen = jump_counts(train.pieces, exact.n_states) > 0
-    return one_frame_t2(np.where(seen, counts, 0)) / one_frame_t2(counts)
-
-
-def one_frame_t2(counts: np.ndarray) -> float:
-    """In frames, of the counted chain made reversible."""
-    both_ways = counts + counts.T
-    visited = both_ways.sum(axis=1) > 0
-    root = np.sqrt(both_ways.sum(axis=1)[visited])
-    values = np.linalg.eigvalsh(both_ways[np.ix_(visited, visited)] / np.outer(root, root))
-    return float(-1 / np.log(values[-2]))
+    counts = transition_counts(exact.pieces, exact.n_states)
+    seen = transition_counts(train.pieces, exact.n_states) > 0
+    masked, whole = (
+        implied_timescales(reversible_transition_matrix(part).matrix, exact.frame_time, 1)[0]
+        for part in (np.where(seen, counts, 0), counts)
+    )
+    return float(masked / whole)
 
 
 def of_network(run: Experiment, stages: Stages, read: Tokenised) -> dict[str, object]:
