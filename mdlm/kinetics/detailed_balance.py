@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mdlm.kinetics.bootstrap import MIN_BLOCKS, block_edges
 from mdlm.kinetics.counts import piece_count_matrices
 from mdlm.trajectory import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 N_REVERSALS = 200
 BY_CHANCE = 0.95
@@ -54,8 +58,7 @@ def net_flux(counts: IntArray) -> float:
         >>> net_flux(np.array([[4, 2, 0], [0, 4, 2], [2, 0, 4]]))  # round and round
         0.3333333333333333
     """
-    total = counts.sum()
-    return float(np.abs(counts - counts.T).sum() / 2 / total) if total else np.nan
+    return _net_flux(*_pairs(counts), float(counts.sum()))
 
 
 def entropy_production(counts: IntArray) -> float:
@@ -75,10 +78,23 @@ def entropy_production(counts: IntArray) -> float:
         >>> round(entropy_production(np.array([[0, 3, 1], [1, 0, 3], [3, 1, 0]])), 6)  # ln(3) / 2
         0.549306
     """
-    total = counts.sum()
-    both = (counts > 0) & (counts.T > 0)
-    forward, backward = counts[both], counts.T[both]
-    return float(((forward - backward) * np.log(forward / backward)).sum() / 2 / total) if total else np.nan
+    return _entropy_production(*_pairs(counts), float(counts.sum()))
+
+
+def _pairs(counts: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Counts of every pair of states, i to j and j to i."""
+    upper = np.triu_indices(len(counts), 1)
+    return counts[upper].astype(np.float64), counts.T[upper].astype(np.float64)
+
+
+def _net_flux(forward: FloatArray, backward: FloatArray, total: float) -> float:
+    return float(np.abs(forward - backward).sum() / total) if total else np.nan
+
+
+def _entropy_production(forward: FloatArray, backward: FloatArray, total: float) -> float:
+    both = (forward > 0) & (backward > 0)
+    forward, backward = forward[both], backward[both]
+    return float(((forward - backward) * np.log(forward / backward)).sum() / total) if total else np.nan
 
 
 def detailed_balance(pieces: Sequence[IntArray], n_states: int, lag: int, seed: int) -> DetailedBalance:
@@ -101,7 +117,7 @@ def detailed_balance(pieces: Sequence[IntArray], n_states: int, lag: int, seed: 
     flux, production = net_flux(counts), entropy_production(counts)
     by_chance = np.full((1, 2), np.nan)
     if np.count_nonzero(rows.sum(axis=1)) >= MIN_BLOCKS:
-        by_chance = _by_chance([rows[[b]].toarray().reshape(n_states, n_states) for b in range(rows.shape[0])], seed)
+        by_chance = _by_chance(rows, n_states, seed)
     fluxes, productions = by_chance.T
     as_large = np.count_nonzero(fluxes >= flux * (1 - 1e-9))
     return DetailedBalance(
@@ -115,12 +131,24 @@ def detailed_balance(pieces: Sequence[IntArray], n_states: int, lag: int, seed: 
     )
 
 
-def _by_chance(blocks: list[IntArray], seed: int) -> FloatArray:
-    """Net flux and entropy production of every reversal, shape ``(n_reversals, 2)``."""
-    rng = np.random.default_rng(seed)
+def _by_chance(rows: csr_array, n_states: int, seed: int) -> FloatArray:
+    """Net flux and entropy production of every reversal, shape ``(n_reversals, 2)``.
+
+    Turning a block changes the sign of the differences between its forward and backward counts, and not their sums.
+    """
+    from scipy.sparse import csr_array
+
+    entries = rows.tocoo()
+    start, end = np.divmod(entries.col.astype(np.int64), n_states)
+    occupied, pair = np.unique(np.minimum(start, end) * n_states + np.maximum(start, end), return_inverse=True)
+    sums = np.bincount(pair, np.where(start != end, entries.data, 0), len(occupied))
+    differences = csr_array(
+        (entries.data * np.sign(end - start), (entries.row, pair)), shape=(rows.shape[0], len(occupied))
+    )
+    rng, total = np.random.default_rng(seed), float(rows.sum())
     found = np.empty((N_REVERSALS, 2))
     for index in range(N_REVERSALS):
-        turned = rng.random(len(blocks)) < 0.5
-        counts = sum((block.T if turn else block for block, turn in zip(blocks, turned, strict=True)), 0 * blocks[0])
-        found[index] = net_flux(counts), entropy_production(counts)
+        net = np.where(rng.random(rows.shape[0]) < 0.5, -1, 1) @ differences
+        both_ways = (sums + net) / 2, (sums - net) / 2
+        found[index] = _net_flux(*both_ways, total), _entropy_production(*both_ways, total)
     return found
