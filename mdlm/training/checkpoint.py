@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 OPTIMISER = "optimiser."
 POSITION = "position."
+MEAN = "mean."
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -116,7 +117,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], path: Path) ->
 
 def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The model's own among a checkpoint's tensors."""
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith((OPTIMISER, POSITION))}
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith((OPTIMISER, POSITION, MEAN))}
 
 
 def optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ from mdlm.training.interruptions import Interruptions
 from mdlm.training.optimiser import Schedule, adamw
 from mdlm.training.position import Position
 from mdlm.training.precision import autocast, forked_random_numbers
+from mdlm.training.running_mean import RunningMean
 from mdlm.training.slow_fluxes import fit_slow_memory
 from mdlm.training.update import Update
 from mdlm.trajectory import Split
@@ -57,6 +58,7 @@ class Run:
         self.n_updates = training.max_epochs * self.batches.n_batches
         self.schedule = Schedule(learning_rate, training.warmup_fraction, self.n_updates, training.schedule)
         self.optimiser = adamw(model, learning_rate, training.weight_decay)
+        self.mean = RunningMean(model, training.averaged_epochs * self.batches.n_batches)
         self.update = Update(
             model,
             training.objective(tokens.validation.pieces),
@@ -144,14 +146,15 @@ class Run:
             done = len(self.history) * self.batches.n_batches + position.n_updates
             self.schedule.apply(self.optimiser, done)
             loss, position.state = self.update(batch, state, done / self.n_updates)
+            self.mean.include(done + 1)
             position.total += loss
             position.n_updates += 1
         position.n_batches += 1
 
     def _judge(self, position: Position) -> None:
-        """End an epoch: its line of the training curve, and the model if it is the best so far."""
+        """End an epoch: its line of the training curve, and the mean of the weights if it is the best so far."""
         training_seconds = position.seconds
-        validation_nll = nll_nats_per_token(self.model, self.tokens.validation.pieces)
+        validation_nll = nll_nats_per_token(self.mean.model, self.tokens.validation.pieces)
         self._check_finite(validation_nll)
         number = len(self.history) + 1
         epoch = Epoch(
@@ -166,7 +169,7 @@ class Run:
             self.history.append(epoch)
             self.position = None
             if self.best is epoch:
-                checkpoint.write(self.best_path, self.model.state_dict(), self._description())
+                checkpoint.write(self.best_path, self.mean.model.state_dict(), self._description())
 
     def _check_finite(self, loss: float | torch.Tensor) -> None:
         if not math.isfinite(loss):
@@ -202,7 +205,8 @@ class Run:
 
     def _save(self) -> None:
         """Write the point to resume from."""
-        tensors = {**self.model.state_dict(), **checkpoint.optimiser_tensors(self.optimiser)}
+        tensors = {**self.model.state_dict(), **self.mean.tensors()}
+        tensors |= checkpoint.optimiser_tensors(self.optimiser)
         if self.position is not None:
             self._check_finite(self.position.total)
             tensors |= self.position.tensors()
@@ -222,6 +226,7 @@ class Run:
             checkpoint.read(self.best_path)  # better refused now than after the last epoch
         checkpoint.load_weights(self.model, tensors, self.last_path)
         checkpoint.restore_optimiser(self.optimiser, tensors)
+        self.mean.restore(tensors)
         if description.get("position") is not None:
             self.position = Position.restored(tensors, description["position"], self.device)
         self.resumed_at = len(self.history)

@@ -49,6 +49,8 @@ class Training:
             threads do so anyway; on a GPU it costs some speed.
         checkpoint_minutes: A run that dies loses at most these; None saves at the end of each epoch only.
         schedule: What follows the warm-up: ``cosine`` (down to zero) or ``constant``.
+        averaged_epochs: The weights that are judged and kept are a running mean over about so many epochs
+            (`mdlm.training.running_mean`); 0 keeps those of the last update.
         scheduled_sampling: Probability that an input token is a sample of the model's own prediction, once its ramp
             is over (`mdlm.training.scheduled_sampling`); 0 trains on the data alone.
         scheduled_sampling_ramp: Share of all updates over which that probability rises from zero.
@@ -71,6 +73,7 @@ class Training:
     deterministic: bool = False
     checkpoint_minutes: float | None = 2.0
     schedule: Literal["cosine", "constant"] = "cosine"
+    averaged_epochs: float = 0.0
     scheduled_sampling: float = 0.0
     scheduled_sampling_ramp: float = 0.5
     defects: Defects = field(default_factory=Defects)
@@ -78,7 +81,7 @@ class Training:
     def __post_init__(self) -> None:
         check_at_least(1, batch_size=self.batch_size, max_epochs=self.max_epochs, patience=self.patience)
         check_at_least(2, context_length=self.context_length)
-        check_at_least(0, weight_decay=self.weight_decay)
+        check_at_least(0, weight_decay=self.weight_decay, averaged_epochs=self.averaged_epochs)
         for name in ("learning_rate", "gradient_clip"):
             if getattr(self, name) is not None and not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} ({getattr(self, name):g}) must be above 0 and finite")

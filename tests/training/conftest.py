@@ -21,6 +21,7 @@ def training():
             "patience": 99,
             "learning_rate": 0.01,
             "warmup_fraction": 0.0,
+            "averaged_epochs": 1.0,
             "weight_decay": 0.0,
             "gradient_clip": 1.0,
             "precision": "float32",
