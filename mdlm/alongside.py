@@ -14,6 +14,7 @@ from mdlm.tokens.base import Tokeniser, Tokens
 from mdlm.trajectory import Dtraj, IntArray, Split
 
 if TYPE_CHECKING:
+    from mdlm.backwards import Backwards
     from mdlm.baselines.judgement import BaselineResult
     from mdlm.evaluation import Evaluation
     from mdlm.experiment import Experiment
@@ -35,11 +36,13 @@ class Tokenised:
         strided: Treated states after the stride.
         tokeniser: Turns them into tokens and back.
         tokens: The same as tokens.
+        backwards: Whether the training data in both are there forward and backward.
     """
 
     strided: Split[Dtraj]
     tokeniser: Tokeniser
     tokens: Split[Tokens]
+    backwards: Backwards
 
     @property
     def frames_per_token(self) -> float:
@@ -51,11 +54,12 @@ class Tokenised:
         return {
             "n_states": float(self.tokeniser.n_states),
             "n_tokens": float(self.tokeniser.n_tokens),
-            "n_training_tokens": float(sum(self.tokens.train.lengths)),
+            "n_training_tokens": sum(self.tokens.train.lengths) / (1 + self.backwards.read),
             "n_unseen_validation": float(self.tokens.validation.n_unseen),
             "n_unseen_test": float(self.tokens.test.n_unseen),
             "n_token_violations": float(self.tokeniser.n_violations(chains)),
             "frames_per_token": self.frames_per_token,
+            **self.backwards.metrics(),
         }
 
 
@@ -96,15 +100,13 @@ def alongside(
     """
     return replace(
         learning,
-        baselines=_baselines(experiment, learning.stages, read.strided, evaluation.judge),
+        baselines=_baselines(experiment, learning.stages, read, evaluation.judge),
         context=_context(experiment, read, model),
         masked=_masked(experiment, read, evaluation, model, began),
     )
 
 
-def _baselines(
-    experiment: Experiment, stages: Stages, strided: Split[Dtraj], judge: Judge
-) -> tuple[BaselineResult, ...]:
+def _baselines(experiment: Experiment, stages: Stages, read: Tokenised, judge: Judge) -> tuple[BaselineResult, ...]:
     """What simpler models reach; of the cache, as it does not depend on the model."""
     from mdlm.baselines.judgement import BaselineResult, judge_baselines
 
@@ -112,10 +114,11 @@ def _baselines(
 
     def compute() -> tuple[BaselineResult, ...]:
         with bar("baselines") as progress:
-            return judge_baselines(chosen.methods, judge, strided, stages.lumping, sampling, seed, progress)
+            return judge_baselines(chosen.methods, judge, read.strided, stages.lumping, sampling, seed, progress)
 
     chains = {name: getattr(sampling, name) for name in ("n_chains", "chain_length", "prompt_length")}
     thinning = {"stride": experiment.stride, "offsets": experiment.offsets, "seed": seed}
+    thinning["backwards"] = read.backwards.read
     methods = {name: part_identity(method) for name, method in chosen.methods.items()}
     judgement = {"kinetics": part_identity(experiment.kinetics), "code": code_version(BaselineResult)}
     identity = {**thinning, **judgement, "methods": [methods, list(methods)], "chains": chains}

@@ -30,6 +30,7 @@ class Sequences:
         lumping: The macrostate of each state.
         held_out: States of that part of the reference which the sample's maker never saw, at the frame time of
             ``tokens``; None where there is none.
+        backwards: Whether the sample's maker read ``tokens`` backwards in time as well.
     """
 
     reference: Dtraj
@@ -39,6 +40,12 @@ class Sequences:
     state_names: tuple[str, ...]
     lumping: Lumping
     held_out: Dtraj | None = None
+    backwards: bool = False
+
+    @property
+    def read(self) -> Dtraj:
+        """All that the sample's maker read."""
+        return self.tokens.both_ways() if self.backwards else self.tokens
 
     @cached_property
     def data_macrostates(self) -> Dtraj:
@@ -127,4 +134,4 @@ def _unseen(sequences: Sequences, judge: Judge) -> UnseenJumps:
     """Jumps of states, not of macrostates: those are what a model makes."""
     tokens, held_out = sequences.tokens, sequences.held_out.pieces if sequences.held_out else ()
     sides = judge.measure.sides.seen_by(sequences.lumping.of_state, populations(tokens.pieces, tokens.n_states))
-    return count_unseen(sequences.sampled.pieces, tokens.pieces, sides.codes, held_out)
+    return count_unseen(sequences.sampled.pieces, sequences.read.pieces, sides.codes, held_out)

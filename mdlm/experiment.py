@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mdlm.alongside import Tokenised, alongside, costs_of
+from mdlm.backwards import Backwards
 from mdlm.baselines.chosen import Baselines
 from mdlm.build import flat
 from mdlm.errors import named
@@ -200,10 +201,14 @@ class Experiment:
 
     def tokenised(self, stages: Stages) -> Tokenised:
         """What the model reads: treated states, thinned, as tokens."""
-        strided = stages.treated.map(self._thinned)
-        strided = replace(strided, train=stages.treated.train.strided(self.stride, self.offsets))
+        train = stages.treated.train.strided(self.stride, self.offsets)
+        backwards = self._backwards(stages)
+        strided = replace(stages.treated.map(self._thinned), train=train.both_ways() if backwards.read else train)
         tokeniser = self.tokens.fit(strided.train)
-        return Tokenised(strided, tokeniser, strided.map(tokeniser.encode))
+        return Tokenised(strided, tokeniser, strided.map(tokeniser.encode), backwards)
+
+    def _backwards(self, stages: Stages) -> Backwards:
+        return Backwards.decided(self.training.directions, stages.treated.train.strided(self.stride))
 
     def _thinned(self, states: Dtraj) -> Dtraj:
         """After the stride, soundly: what is judged or held out is never interleaved."""
@@ -211,6 +216,7 @@ class Experiment:
 
     def evaluate(self, stages: Stages, chains: Dtraj) -> Evaluation:
         """Judge sampled chains of states against the molecular dynamics they were learned from."""
+        backwards = self._backwards(stages)
         sequences = Sequences(
             reference=stages.reference,
             data=stages.treated.train,
@@ -219,8 +225,10 @@ class Experiment:
             state_names=stages.discretiser.state_names,
             lumping=stages.lumping,
             held_out=self._thinned(stages.treated.test),
+            backwards=backwards.read,
         )
-        return evaluate(self.kinetics, sequences, self.system.truth(), self.seed, stages.effect.notes())
+        notes = (*stages.effect.notes(), *backwards.notes)
+        return evaluate(self.kinetics, sequences, self.system.truth(), self.seed, notes)
 
     def _train(self, tokens: Split[Tokens], directory: Path, parameters: Mapping[str, Any]) -> Fitted:
         identity = self._identity(parameters)

@@ -51,7 +51,7 @@ def masked(
     prompts_BT, seed = began
     n_chains = min(len(prompts_BT), max(FEWEST, math.ceil(SHARE * len(prompts_BT))))
     again = replace(sampling, n_chains=n_chains, chain_length=min(sampling.chain_length, MOST_TOKENS // n_chains))
-    with bar("masked sampling") as progress, without_unseen(model, evaluation.sequences.tokens.pieces):
+    with bar("masked sampling") as progress, without_unseen(model, evaluation.sequences.read.pieces):
         drawn = again.continue_prompts(model, prompts_BT[:n_chains].astype(np.int64), seed, progress)
     first = tuple(chain[: again.chain_length] for chain in sampled.pieces[:n_chains])
     both = (replace(sampled, pieces=pieces) for pieces in (tuple(drawn.chains), first))

@@ -130,6 +130,15 @@ class Clocked(ABC):
         )
         return replace(self, pieces=pieces, frame_time=self.frame_time * stride)
 
+    def both_ways(self) -> Self:
+        """Every piece, and then every piece backwards in time.
+
+        Example:
+            >>> [piece.tolist() for piece in Dtraj((np.array([0, 1, 2]),), 0.1, "ps", n_states=3).both_ways().pieces]
+            [[0, 1, 2], [2, 1, 0]]
+        """
+        return replace(self, pieces=(*self.pieces, *(np.ascontiguousarray(piece[::-1]) for piece in self.pieces)))
+
     def joined(self, *others: Self) -> Self:
         """All pieces of this and the others, still apart."""
         return replace(self, pieces=sum((other.pieces for other in others), self.pieces))

@@ -20,8 +20,8 @@ class Seen(Exception):
 def handed_over(monkeypatch, tmp_path):
     """What a run with these settings gives its model to learn and its kinetics to judge."""
 
-    def run(offsets):
-        words = ["system=chain", "model=markov", "tracking=none", "stride=10", f"offsets={offsets}"]
+    def run(offsets, *more):
+        words = ["system=chain", "model=markov", "tracking=none", "stride=10", f"offsets={offsets}", *more]
         words += ["sampling.n_chains=2", "sampling.chain_length=2000", f"cache_dir={tmp_path / 'cache'}"]
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = OmegaConf.to_container(compose("config", words), resolve=True)
@@ -38,7 +38,7 @@ def handed_over(monkeypatch, tmp_path):
         monkeypatch.setattr(Training, "fit", spy_on_fit)
         monkeypatch.setattr(Kinetics, "judge", spy_on_judge)
         with pytest.raises(Seen):
-            build(config).run(tmp_path / offsets, config)
+            build(config).run(tmp_path / "_".join([offsets, *more]), config)
         monkeypatch.undo()
         return given
 
@@ -70,3 +70,14 @@ def test_an_interleaved_stride_touches_nothing_but_what_the_model_learns(handed_
     # 16 trajectories of 50,000 frames at a correlation time of 250: 1600 independent ones
     assert autocorrelation(timely) == pytest.approx(0.996**10, abs=0.01)
     assert autocorrelation(untimely) == pytest.approx(0.0, abs=4 / 1600**0.5)
+
+
+def test_models_alone_read_backwards_and_only_training_data(handed_over):
+    both, forward = handed_over("all"), handed_over("all", "training.directions=forward")
+    for name in ("reference", "data", "tokens"):
+        assert same(both[name].pieces, forward[name].pieces)
+    for part in ("validation", "test"):
+        assert same(getattr(both["learned"], part).pieces, getattr(forward["learned"], part).pieces)
+    pieces = forward["learned"].train.pieces
+    assert same(pieces, forward["tokens"].pieces)
+    assert same(both["learned"].train.pieces, [*pieces, *(piece[::-1] for piece in pieces)])

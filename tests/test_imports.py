@@ -58,11 +58,12 @@ ALLOWED = {
         "system.base",
     },
     "masking": BASIS | {"kinetics.comparison", "kinetics.masked", "training.support"},
+    "backwards": BASIS | {"kinetics.detailed_balance"},
     "outcome": BASIS | {"evaluation", "stages", "kinetics.diagnosis"},
     "alongside": BASIS
     | {"fingerprint", "masking", "tokens.base", "training.evaluate", "training.fitted", "baselines.judgement"},
     "experiment": BASIS
-    | {"", "alongside", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking"}
+    | {"", "alongside", "backwards", "build", "evaluation", "fingerprint", "outcome", "stages", "store", "tracking"}
     | {"system.base", "features.base", "partition.base", "recrossing.base", "recrossing.keep", "tokens.base"}
     | {"macrostates.base", "model.config", "baselines.chosen", "report.run_folder", "kinetics.compare"}
     | {"training.training", "training.checkpoint", "training.fitted", "sampling.sampling", "study.settings"},

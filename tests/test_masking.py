@@ -153,3 +153,16 @@ def test_a_state_left_without_any_jump_keeps_those_it_had():
     with without_unseen(model, [np.array([0, 0, 0]), np.array([1, 2, 1])]):
         assert model.forbidden_VV.tolist() == [[True, False, False], [True, True, False], [True, False, True]]
     assert model.forbidden_VV.sum() == 1
+
+
+@pytest.mark.parametrize(("backwards", "unseen"), [(False, 1), (True, 0)])
+def test_a_jump_is_seen_if_its_way_back_was_and_was_read_backwards(data, backwards, unseen):
+    there, back = (data.joined(replace(data, pieces=(np.array(jump),))) for jump in ([0, 3], [3, 0]))
+    sequences = Sequences(data, there, there, back, NAMES, each_its_own(NAMES), backwards=backwards)
+    judged = evaluate(Kinetics(lag_time=20.0, n_lags=2, n_resamples=20), sequences, None, seed=0)
+    assert judged.unseen.n_jumps == unseen
+    assert same_pieces(sequences.read, there.both_ways() if backwards else there)
+
+
+def same_pieces(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one.pieces, other.pieces, strict=True))

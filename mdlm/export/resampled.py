@@ -144,9 +144,8 @@ class Resampled:
                 raise ValueError(f"run: the data that say what its tokens stand for are gone: {error}") from error
             log.warning("the run's own prompts are used again, for its data are gone: %s", error)
             return None
-        strided = self.run.stages.treated.map(lambda part: part.strided(experiment.stride, experiment.offsets))
-        tokeniser = experiment.tokens.fit(strided.train)
-        return tokeniser, tokeniser.encode(strided.test).pieces
+        read = experiment.tokenised(self.run.stages)
+        return read.tokeniser, read.tokens.test.pieces
 
     def _used_again(self) -> tuple[IntArray, int]:
         """The run's own prompts and what it drew its chains with, or with another seed some of these prompts."""

@@ -78,7 +78,7 @@ def count_unseen(
 
     Args:
         sampled: State sequences, each of shape ``(n_tokens,)``.
-        training: Those that the sample was made from, at the same clock.
+        training: Those that the sample was made from, at the same clock; backwards too where they were read so.
         codes: Side of the slowest process that each state is on, 0 or 1, or -1 for none; shape ``(n_states,)``.
         held_out: Others that were not trained on, at the same clock.
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mdlm.training.objective import Objective, Penalty
 
 
+Directions = Literal["auto", "both", "forward"]
+"""In which direction of time training data are read."""
+
+
 @dataclass(frozen=True)
 class Training:
     """How a model is trained.
@@ -33,7 +37,9 @@ class Training:
             published codes train, which loses the slow process).
         context_length: Tokens per window, or per chunk of truncated back-propagation through time.
         batch_size: Windows, or streams side by side.
-        max_epochs: An epoch is as many tokens as the training data hold.
+        directions: ``both``: everything that learns from the training data reads them forward and backward in time;
+            ``auto``: unless they violate detailed balance (`mdlm.backwards`); ``forward``.
+        max_epochs: An epoch is as many tokens as the training data hold, in all directions they are read in.
         patience: Epochs without a better validation loss before training stops.
         learning_rate: Peak of the schedule; None: what suits the model, `mdlm.model.config.ModelConfig.learning_rate`.
         warmup_fraction: Share of all steps over which the learning rate rises from zero.
@@ -74,6 +80,7 @@ class Training:
     checkpoint_minutes: float | None = 2.0
     schedule: Literal["cosine", "constant"] = "cosine"
     averaged_epochs: float = 0.0
+    directions: Directions = "forward"
     scheduled_sampling: float = 0.0
     scheduled_sampling_ramp: float = 0.5
     defects: Defects = field(default_factory=Defects)
@@ -96,7 +103,7 @@ class Training:
             raise ValueError(
                 "defects.stateful_windows (true) needs batching=windows; streams carry state as they should"
             )
-        for name in ("batching", "precision", "support", "schedule"):
+        for name in ("batching", "precision", "support", "schedule", "directions"):
             allowed = get_args(get_type_hints(Training)[name])
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} ({getattr(self, name)}) must be one of {', '.join(allowed)}")
