@@ -49,12 +49,17 @@ class Tokenised:
         """Mean frames that a token stands for."""
         return self.tokeniser.frames_per_token
 
+    @property
+    def n_training_tokens(self) -> int:
+        """Tokens of the training data, in one direction."""
+        return sum(self.tokens.train.lengths) // (2 if self.backwards.read else 1)
+
     def metrics(self, chains: IntArray) -> dict[str, float]:
         """What the alphabet can and cannot say, and what the sampled chains break of its rules."""
         return {
             "n_states": float(self.tokeniser.n_states),
             "n_tokens": float(self.tokeniser.n_tokens),
-            "n_training_tokens": sum(self.tokens.train.lengths) / (1 + self.backwards.read),
+            "n_training_tokens": float(self.n_training_tokens),
             "n_unseen_validation": float(self.tokens.validation.n_unseen),
             "n_unseen_test": float(self.tokens.test.n_unseen),
             "n_token_violations": float(self.tokeniser.n_violations(chains)),

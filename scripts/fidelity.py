@@ -77,7 +77,8 @@ RESULTS = (
     *("n_tokens", "n_training_tokens", "epochs", "best_epoch", "train_seconds"),
     *("nll_validation", "nll_test", "forbidden_test_share", "sample_seconds"),
     *("unseen_per_token", "unseen_test_per_token", "t2_data", "lags", "ratios", "low", "high", "worst"),
-    *("population_tv_distance", "mfpt_log_error_rms", "masked_ratios", "t2_times_without_unseen"),
+    *("population_tv_distance", "free_energy_error_kT", "mfpt_log_error_rms", "masked_ratios"),
+    "t2_times_without_unseen",
 )
 ALWAYS = ["tracking=none", "kinetics.n_resamples=50", "sampling.chain_length=20000"]
 
@@ -142,7 +143,7 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
     stages.__dict__["_recrossed"] = reduced(stages.treated, subset), stages.effect  # as if that were all
     read = run.tokenised(stages)
     row: dict[str, object] = dict.fromkeys(RESULTS, "")
-    row |= {"n_tokens": read.tokens.train.n_tokens, "n_training_tokens": sum(read.tokens.train.lengths)}
+    row |= {"n_tokens": read.tokens.train.n_tokens, "n_training_tokens": read.n_training_tokens}
     if candidate in NETWORKS:
         return row | of_network(run, stages, read)
     begin = time.perf_counter()
@@ -228,6 +229,7 @@ def judged(evaluation: Evaluation) -> dict[str, object]:
         "high": listed(curve.high),
         "worst": f"{curve.worst[0]:.3g}",
         "population_tv_distance": f"{metrics['population_tv_distance']:.3g}",
+        "free_energy_error_kT": f"{metrics['free_energy_error_max_well_visited_kT']:.3g}",
         "mfpt_log_error_rms": f"{metrics['mfpt_log_error_rms']:.3g}",
     }
 

@@ -26,6 +26,7 @@ from mdlm.trajectory import Dtraj, FloatArray, IntArray
 PER_STATE_UP_TO = 50  # macrostates; above it there are only the summaries
 N_LAGS = 30  # of the autocorrelations
 CONFIDENCE = 0.9  # of the ratio of the rates
+WELL_VISITED = 50  # a state visited more often has a population that its data know
 CUT_SHARE = 0.1  # of the waits, from which on a first-passage time depends on how they are treated
 N_STEPS = 20  # parts of the work, nine for each sequence
 
@@ -81,11 +82,12 @@ class Details:
     def _compared(self) -> dict[str, float]:
         """What belongs to the pair."""
         data, sampled, copied = self.data, self.sampled, self.memorisation
-        visited = self.free_energy_errors[data.populations > 0]
+        errors = np.abs(self.free_energy_errors)
         values = {
             "population_kl_nats": kullback_leibler_divergence(data.populations, sampled.populations),
             "free_energy_error_rms_kT": rms_free_energy_error(self.free_energy_errors, data.populations),
-            "free_energy_error_max_kT": float(np.abs(visited).max(initial=0)) if len(visited) else math.nan,
+            "free_energy_error_max_kT": _largest(errors[data.populations > 0]),
+            "free_energy_error_max_well_visited_kT": _largest(errors[data.n_visits > WELL_VISITED]),
             "mfpt_from_trajectories_log_error_rms": log_error_rms(sampled.passage.times, data.passage.times),
             "changes_of_state_ratio": self.transition_ratio.value,
             "changes_of_state_ratio_low": self.transition_ratio.low,
@@ -185,6 +187,10 @@ def details(
         memorisation=copied,
         notes=_notes({"data": of_data, "sampled": of_sample}, plan),
     )
+
+
+def _largest(errors: FloatArray) -> float:
+    return float(errors.max()) if len(errors) else math.nan
 
 
 def _check(data: Dtraj, other: Dtraj, name: str) -> None:

@@ -31,6 +31,7 @@ def test_a_sequence_against_itself_differs_in_nothing(sample_chain, four_states)
         "population_kl_nats",
         "free_energy_error_rms_kT",
         "free_energy_error_max_kT",
+        "free_energy_error_max_well_visited_kT",
         "mfpt_from_trajectories_log_error_rms",
         "unseen_transition_kinds",
         "unseen_transitions_share",
@@ -59,6 +60,17 @@ def test_data_and_sample_of_one_process_at_two_frame_times_agree(judged):
     for order in (1, 2, 3):
         pair = [values[f"markov_{order}_cross_entropy_{name}_nats_per_token"] for name in ("data", "sampled")]
         assert pair[0] == pytest.approx(pair[1], rel=0.02)
+
+
+def test_a_state_of_few_visits_counts_for_the_error_of_all_states_only():
+    """0 and 1 alternate 60 times, 2 is seen once: data 60 60 1, sample 40 80 4, of 121 and of 124 frames."""
+    data, sampled = (
+        Dtraj((np.array([*piece, *[2] * rare]),), 1.0, "ps", 3)
+        for piece, rare in (([0, 1] * 60, 1), ([0, 1, 1] * 40, 4))
+    )
+    values = details(data, sampled, 1.0, {name: np.array([state]) for state, name in enumerate("abc")}).metrics()
+    assert values["free_energy_error_max_kT"] == pytest.approx(np.log(4 / 124 * 121))
+    assert values["free_energy_error_max_well_visited_kT"] == pytest.approx(np.log(60 / 121 * 124 / 40))
 
 
 def test_rates_are_counted_by_hand_at_the_token_time():
