@@ -80,7 +80,7 @@ ALLOWED = {
     | {"report.run_folder", "report.style", "report.table", "tracking.base"},
     # advice measures choices with what a run would use, and judges them by the same rules
     "advise": BASIS
-    | {"stages", "experiment", "baselines.judgement", "baselines.markov", "baselines.semi_markov"}
+    | {"backwards", "stages", "experiment", "baselines.judgement", "baselines.markov", "baselines.semi_markov"}
     | {"kinetics.comparison", "kinetics.estimate", "kinetics.judge", "model.lstm", "recrossing.coring"}
     | {"report.run_folder", "report.table", "sampling.sampling", "tokens.states", "training.evaluate"},
     "export": BASIS

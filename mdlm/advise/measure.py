@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdlm.advise.evidence import Choice, Evidence, Prediction
+from mdlm.backwards import Backwards
 from mdlm.baselines.judgement import BaselineResult, judge_baselines
 from mdlm.baselines.markov import MarkovChain
 from mdlm.baselines.semi_markov import SemiMarkovProcess
@@ -67,6 +68,13 @@ class Subject:
         return self.stages.treated.map(lambda part: part.strided(self.choice.stride, "all"))
 
     @cached_property
+    def read(self) -> Split[Dtraj]:
+        """The same as models read them: training data backwards in time too, where a run would."""
+        once = self.stages.treated.train.strided(self.choice.stride)
+        backwards = Backwards.decided(self.experiment.training.directions, once)
+        return replace(self.tokens, train=self.tokens.train.both_ways()) if backwards.read else self.tokens
+
+    @cached_property
     def judge(self) -> Judge:
         """The molecular dynamics and the training data, estimated at the judged lag."""
         stages, kinetics = self.stages, self.experiment.kinetics
@@ -113,7 +121,7 @@ class Subject:
         """The same with what baselines reach; the one that predicts best stands for them."""
         with bar("baselines") as progress:
             results = judge_baselines(
-                BASELINES, self.judge, self.tokens, self.stages.lumping, self._sampling, self.experiment.seed, progress
+                BASELINES, self.judge, self.read, self.stages.lumping, self._sampling, self.experiment.seed, progress
             )
         per_time = {result.name: result.nll / self.tokens.test.frame_time for result in results}
         likely = min(results, key=_nll)
@@ -122,7 +130,7 @@ class Subject:
 
     def with_small_model(self, evidence: Evidence) -> Evidence:
         """The same with what a small LSTM reaches."""
-        tokens = self.tokens.map(States().fit(self.tokens.train).encode)
+        tokens = self.read.map(States().fit(self.tokens.train).encode)
         n_tokens = sum(tokens.train.lengths)
         training = self.experiment.training
         epochs = min(MAX_EPOCHS, training.max_epochs, max(1, TRAINING_TOKENS // n_tokens))

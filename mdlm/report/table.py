@@ -123,7 +123,8 @@ def words(outcome: Outcome) -> str:
 
 def _costs(learning: Learning) -> str:
     m, curve = learning.metrics, learning.curve
-    how = f", {curve.batching}" + (f", best epoch {curve.best_epoch}" if curve.history else "")
+    how = f", {curve.batching}" + (" read both ways in time" if m.get("read_backwards") else "")
+    how += f", best epoch {curve.best_epoch}" if curve.history else ""
     return f"Training: {m['train_seconds']:.1f} s{how}; sampling: {m['sample_tokens_per_second'] / 1e3:.0f} k tokens/s"
 
 
