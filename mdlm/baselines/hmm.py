@@ -115,7 +115,7 @@ class HiddenMarkovModel(Baseline):
         )
         note = f"{len(model.transition_HH)} hidden states"
         if sum(map(len, pieces)) < states.train.n_frames:
-            note += f", fitted on the first {sum(map(len, pieces))} of {states.train.n_frames} frames"
+            note += f", fitted on the first {sum(map(len, pieces))} of {states.train.n_frames} frames read"
         if not finished:
             note += f", stopped after {self.max_iterations} iterations"
         return Drawn(chains, model.nll(states.test.pieces), note)
