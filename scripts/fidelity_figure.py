@@ -46,8 +46,8 @@ RUNGS = {
 def main(file: Path, picture: Path) -> None:
     """Print the table and draw the picture."""
     rows = pd.read_csv(file)
-    print("| states | model | runs | right | t2 ratios | passage times: median, worst | training, s |")
-    print("|---|---|---|---|---|---|---|")
+    print("| states | model | runs | right | t2 ratios | passage times | populations, kT | training, s |")
+    print("|---|---|---|---|---|---|---|---|")
     drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]] = defaultdict(list)
     for rung, candidate in [(rung, candidate) for rung in RUNGS for candidate in NAMES]:
         found = rows[(rows["rung"] == rung) & (rows["candidate"] == candidate)]
@@ -67,11 +67,16 @@ def numbers(text: object) -> np.ndarray:
 def line(found: pd.DataFrame, ratios: Sequence[np.ndarray]) -> str:
     """How the runs of one candidate on one rung came out."""
     right = sum(bool((values >= LOW).all() and (values <= HIGH).all()) for values in ratios)
-    together, passages = np.concatenate(ratios), found["mfpt_log_error_rms"]
+    together = np.concatenate(ratios)
     trained = found["train_seconds"].dropna()
     seconds = f"{trained.median():.0f}" if len(trained) else ""
-    times = f"{passages.median():.2f}, {passages.max():.2f}"
-    return f"{len(found)} | {right} | {together.min():.2f} to {together.max():.2f} | {times} | {seconds}"
+    errors = " | ".join(median_and_worst(found[name]) for name in ("mfpt_log_error_rms", "free_energy_error_kT"))
+    return f"{len(found)} | {right} | {together.min():.2f} to {together.max():.2f} | {errors} | {seconds}"
+
+
+def median_and_worst(values: pd.Series[float]) -> str:
+    """Of all runs; nothing where no run has any."""
+    return f"{values.median():.2f}, {values.max():.2f}" if values.notna().any() else ""
 
 
 def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Path) -> None:

@@ -56,7 +56,7 @@ class Training:
         checkpoint_minutes: A run that dies loses at most these; None saves at the end of each epoch only.
         schedule: What follows the warm-up: ``cosine`` (down to zero) or ``constant``.
         averaged_epochs: The weights that are judged and kept are a running mean over about so many epochs
-            (`mdlm.training.running_mean`); 0 keeps those of the last update.
+            (`mdlm.training.running_mean`), fewer at first; 0 keeps those of the last update.
         scheduled_sampling: Probability that an input token is a sample of the model's own prediction, once its ramp
             is over (`mdlm.training.scheduled_sampling`); 0 trains on the data alone.
         scheduled_sampling_ramp: Share of all updates over which that probability rises from zero.

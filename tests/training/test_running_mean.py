@@ -23,17 +23,17 @@ def weights(model):
     return torch.cat([weight.detach().flatten() for weight in model.parameters()])
 
 
-def test_it_is_the_mean_of_all_updates_and_then_falls_off_exponentially():
-    """Updates leave 1, 2, 6, 9: means 1, 1.5, 3, then over about three 3 + (9 - 3) / 3."""
+def test_it_is_the_mean_over_the_latest_quarter_and_at_most_the_horizon():
+    """Updates 4, 6, 8 and 16 of their quarters 1, 1.5, 2 and 4, of which a horizon of 3 leaves 3."""
     model = LSTM.build(3)
     mean = RunningMean(model, 3)
     found = []
-    for number, value in enumerate((1.0, 2.0, 6.0, 9.0), start=1):
+    for number, value in ((4, 1.0), (6, 4.0), (8, 9.0), (16, 0.0)):
         with_weights(model, value)
         mean.include(number)
         found.append(weights(mean.model).unique().tolist())
-    assert np.allclose(found, [[1.0], [1.5], [3.0], [5.0]], rtol=1e-6)
-    assert weights(model).unique().tolist() == [9.0]
+    assert np.allclose(found, [[1.0], [1 + 3 / 1.5], [3 + 6 / 2], [6 - 6 / 3]], rtol=1e-6)
+    assert weights(model).unique().tolist() == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_mean_over_no_epochs_is_the_last_update():
 
 
 def test_a_run_judges_and_keeps_the_mean(training, tokens, tmp_path, monkeypatch):
-    """Counted from the weights after each update: over all of the first epoch, then with shares of one in an epoch."""
+    """Counted from the weights after each update: over the latest quarter, at most an epoch."""
     seen = []
 
     class Watched(RunningMean):
@@ -91,7 +91,7 @@ def test_a_run_judges_and_keeps_the_mean(training, tokens, tmp_path, monkeypatch
     assert len(seen) == 2 * n_batches
     expected = torch.zeros_like(seen[0])
     for number, after in enumerate(seen[: fitted.best_epoch * n_batches], start=1):
-        share = 1 / min(number, n_batches)
+        share = 1 / max(1, min(number / 4, n_batches))
         expected = (1 - share) * expected + share * after
     torch.testing.assert_close(weights(fitted.model), expected)
     assert not torch.allclose(weights(fitted.model), seen[fitted.best_epoch * n_batches - 1], atol=1e-4)
