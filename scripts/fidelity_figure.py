@@ -86,7 +86,7 @@ def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Pa
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
     n_columns = min(4, len(drawn))
     n_rows = -(-len(drawn) // n_columns)
@@ -97,10 +97,11 @@ def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Pa
         for axes, (rung, runs) in zip(panels.flat, drawn.items(), strict=False):
             axes.axhspan(LOW, HIGH, color="0.92", lw=0)
             axes.axhline(1, color="0.6", lw=0.8)
-            for candidate, lags, ratios in runs:
+            for candidate, lags, ratios in reversed(runs):  # networks on top
                 axes.plot(lags, ratios, color=NAMES[candidate][1], lw=1)
             axes.set(title=RUNGS[rung], xscale="log", yscale="log", ylim=(0.1, 2.5))
             axes.title.set_fontsize(8)
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2]))
             axes.yaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_formatter(ScalarFormatter())
