@@ -33,14 +33,16 @@ class Backwards:
     p_value: float
 
     @classmethod
-    def decided(cls, directions: Directions, tokens: Dtraj) -> Backwards:
-        """Decide it.
+    def decided(cls, directions: Directions, train: Dtraj, stride: int) -> Backwards:
+        """Decide it at the clock of the tokens.
 
         Args:
             directions: See `mdlm.training.training.Training`.
-            tokens: Training data at the clock of the tokens, no frame in them twice: a stride from first frames only.
+            train: States of the training data before the stride.
+            stride: In frames, counted from the first one only: overlapping data would seem more certain than they are.
         """
-        p_value = detailed_balance(tokens.pieces, tokens.n_states, 1, seed=0).p_value
+        pieces = train.strided(stride).pieces
+        p_value = detailed_balance(pieces, train.n_states, 1, seed=0).p_value
         return cls(directions == "both" or (directions == "auto" and not p_value < TOO_UNLIKELY), p_value)
 
     @property

@@ -208,7 +208,7 @@ class Experiment:
         return Tokenised(strided, tokeniser, strided.map(tokeniser.encode), backwards)
 
     def _backwards(self, stages: Stages) -> Backwards:
-        return Backwards.decided(self.training.directions, stages.treated.train.strided(self.stride))
+        return Backwards.decided(self.training.directions, stages.treated.train, self.stride)
 
     def _thinned(self, states: Dtraj) -> Dtraj:
         """After the stride, soundly: what is judged or held out is never interleaved."""

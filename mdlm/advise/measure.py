@@ -70,8 +70,8 @@ class Subject:
     @cached_property
     def read(self) -> Split[Dtraj]:
         """The same as models read them: training data backwards in time too, where a run would."""
-        once = self.stages.treated.train.strided(self.choice.stride)
-        backwards = Backwards.decided(self.experiment.training.directions, once)
+        directions = self.experiment.training.directions
+        backwards = Backwards.decided(directions, self.stages.treated.train, self.choice.stride)
         return replace(self.tokens, train=self.tokens.train.both_ways()) if backwards.read else self.tokens
 
     @cached_property
