@@ -4,7 +4,9 @@ A rung is a system with its tokens: overrides of `mdlm train`. A candidate is a 
 ``markov``, ``markov_k``, ``semi_markov`` or ``hmm``; or ``exact``, the system itself, simulated many times as long (of
 those that can be): what a model that knows it, and not these data, would come out like. Subset 0, 1 or 2 is the
 training data without every third trajectory, beginning with that one, ``all`` is all of them; the sample is judged by
-what is left. Rows that are in the CSV file already are not computed again. The pentapeptide needs
+what is left. ``twin0``, ``twin1`` ... put in place of all data as many of a process that is known, the hidden Markov
+model of the training data, each from other random numbers, ``twin0x4`` four times as many; ``exact`` is then that
+process itself. Rows that are in the CSV file already are not computed again. The pentapeptide needs
 ``system.topology=FILE`` and ``system.path=FILES``.
 
 Usage: ``python scripts/fidelity.py FILE.csv RUNG,... CANDIDATE,... SUBSET,... SEED,... [override ...]``
@@ -15,6 +17,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import re
 import sys
 import tempfile
 import time
@@ -54,6 +57,10 @@ RUNGS = {
     "x_only": ["features=x", "kinetics.lag_time=1000"],
     "alanine_kmeans": [*ALANINE, "partition=kmeans", "partition.n_states=50"],
     "alanine_sin_phi": [*ALANINE, "features=x", "features.columns=[phi]", "partition=sin_bins"],
+    "alanine_simulated": [
+        *("system=alanine_dipeptide", "system.n_trajectories=40", "system.trajectory_length_ps=1000"),
+        *("partition=kmeans", "partition.n_states=50"),
+    ],
     "pentapeptide_kmeans": [*PENTAPEPTIDE, "partition=kmeans", "partition.n_states=200"],
     "pentapeptide_pcca": PENTAPEPTIDE,
     "ww_kmeans": ["system=ww_domain", "partition=kmeans", "partition.n_states=200"],
@@ -71,6 +78,10 @@ NETWORKS = {
 BASELINES = ("markov", "markov_k", "semi_markov", "hmm")
 LONGER = {"ww_domain": 10, "four_state": 40}
 """How many times its data the simulation of ``exact`` is."""
+LONG_TWIN = (1000, 10_000, -1)
+"""Pieces, frames of each and number of the simulation of ``exact`` for twins."""
+TWIN_SEED = 1000
+SUBSET = re.compile(r"[012]|all|twin(?P<number>\d{1,3})(x(?P<times>[1-9]\d?))?")
 
 CELL = ("rung", "candidate", "subset", "seed", "overrides")
 RESULTS = (
@@ -95,10 +106,11 @@ def main(path: Path, lists: list[list[str]], extra: list[str]) -> None:
     for name, given, allowed in (
         ("rung", lists[0], RUNGS),
         ("candidate", lists[1], (*NETWORKS, *BASELINES, "exact")),
-        ("subset", lists[2], ("0", "1", "2", "all")),
     ):
         if unknown := set(given) - set(allowed):
             raise SystemExit(f"{name} ({', '.join(sorted(unknown))}) must be among {', '.join(allowed)}")
+    if unknown := [subset for subset in lists[2] if not SUBSET.fullmatch(subset)]:
+        raise SystemExit(f"subset ({', '.join(unknown)}) must be among 0, 1, 2, all, twinN, twinNxTIMES")
     for cell in itertools.product(*lists):
         rung, candidate, subset, seed = cell
         named = dict(zip(CELL, (*cell, " ".join(extra)), strict=True))
@@ -136,11 +148,37 @@ def reduced(split: Split[Dtraj], subset: str) -> Split[Dtraj]:
     return replace(split, train=replace(split.train, pieces=kept))
 
 
+def twin(run: Experiment, number: int, times: int) -> Split[Dtraj]:
+    """States of a process that is known, in pieces as long as those of the data, of each so many ``times``."""
+    parts = run.stages().treated.parts
+    n_frames = max(len(piece) for part in parts for piece in part.pieces)
+    drawn = iter(known_process(run, times * sum(len(part.pieces) for part in parts), n_frames, number).pieces)
+    made = [tuple(next(drawn)[: len(piece)] for piece in part.pieces * times) for part in parts]
+    return Split(*(replace(part, pieces=pieces) for part, pieces in zip(parts, made, strict=True)))
+
+
+def known_process(run: Experiment, n_pieces: int, n_frames: int, number: int) -> Dtraj:
+    """Drawn from the hidden Markov model of all training data; the first half of every piece is let go."""
+    stages = run.stages()
+    states, seed = run.tokenised(stages).strided, TWIN_SEED + number
+    cut = prompts(states.test.pieces, n_pieces, run.sampling.prompt_length, np.random.default_rng(seed))
+    wanted = Wanted(cut, 2 * n_frames, run.kinetics.lag_time, stages.lumping.n_macrostates, seed)
+    chains = run.baselines.methods["hmm"].draw(states, wanted).chains
+    return replace(chains, pieces=tuple(piece[n_frames:].copy() for piece in chains.pieces))
+
+
 def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
     """Train or fit, sample, judge."""
     run.check()
-    stages = run.stages()
-    stages.__dict__["_recrossed"] = reduced(stages.treated, subset), stages.effect  # as if that were all
+    stages, matched = run.stages(), SUBSET.fullmatch(subset)
+    is_twin = matched is not None and matched["number"] is not None
+    if matched is not None and is_twin:
+        states = twin(run, int(matched["number"]), int(matched["times"] or 1))
+        reference = states.train.joined(states.validation, states.test)
+        stages.__dict__["_judged"] = stages.lumping, stages.lumping.lump(reference)
+    else:
+        states = reduced(stages.treated, subset)
+    stages.__dict__["_recrossed"] = states, stages.effect  # as if that were all
     read = run.tokenised(stages)
     row: dict[str, object] = dict.fromkeys(RESULTS, "")
     row |= {"n_tokens": read.tokens.train.n_tokens, "n_training_tokens": read.n_training_tokens}
@@ -148,7 +186,7 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
         return row | of_network(run, stages, read)
     begin = time.perf_counter()
     if candidate == "exact":
-        chains, nll = simulated(run, stages), math.nan
+        chains, nll = known_process(run, *LONG_TWIN) if is_twin else simulated(run, stages), math.nan
         row["t2_times_without_unseen"] = f"{times_without_unseen(read.strided.train, chains):.3g}"
     else:
         sampling, n_macrostates = run.sampling, stages.lumping.n_macrostates

@@ -37,6 +37,7 @@ RUNGS = {
     "x_only": "four_state, x alone",
     "alanine_kmeans": "alanine dipeptide, 50 k-means",
     "alanine_sin_phi": "alanine dipeptide, 20 bins of sin(phi)",
+    "alanine_simulated": "alanine dipeptide, 0.1 ps",
     "pentapeptide_kmeans": "pentapeptide, 200 k-means",
     "ww_kmeans": "WW domain, 200 k-means",
     "ww_pcca": "WW domain, PCCA+",
