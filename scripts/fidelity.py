@@ -2,7 +2,8 @@
 
 A rung is a system with its tokens: overrides of `mdlm train`. A candidate is a network, overrides too; a baseline,
 ``markov``, ``markov_k``, ``semi_markov`` or ``hmm``; or ``exact``, the system itself, simulated many times as long (of
-those that can be): what a model that knows it, and not these data, would come out like. Subset 0, 1 or 2 is the
+those that can be): what a model that knows it, and not these data, would come out like; or ``all_data``, all molecular
+dynamics there is, what was left out and held out among it: as near to that as real data come. Subset 0, 1 or 2 is the
 training data without every third trajectory, beginning with that one, ``all`` is all of them; the sample is judged by
 what is left. ``twin0``, ``twin1`` ... put in place of all data as many of a process that is known, the hidden Markov
 model of the training data, each from other random numbers, ``twin0x4`` four times as many; ``exact`` is then that
@@ -105,7 +106,7 @@ def main(path: Path, lists: list[list[str]], extra: list[str]) -> None:
     """Compute the rows that are missing."""
     for name, given, allowed in (
         ("rung", lists[0], RUNGS),
-        ("candidate", lists[1], (*NETWORKS, *BASELINES, "exact")),
+        ("candidate", lists[1], (*NETWORKS, *BASELINES, "exact", "all_data")),
     ):
         if unknown := set(given) - set(allowed):
             raise SystemExit(f"{name} ({', '.join(sorted(unknown))}) must be among {', '.join(allowed)}")
@@ -178,6 +179,7 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
         stages.__dict__["_judged"] = stages.lumping, stages.lumping.lump(reference)
     else:
         states = reduced(stages.treated, subset)
+    whole, *held_out = stages.treated.parts
     stages.__dict__["_recrossed"] = states, stages.effect  # as if that were all
     read = run.tokenised(stages)
     row: dict[str, object] = dict.fromkeys(RESULTS, "")
@@ -188,6 +190,8 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
     if candidate == "exact":
         chains, nll = known_process(run, *LONG_TWIN) if is_twin else simulated(run, stages), math.nan
         row["t2_times_without_unseen"] = f"{times_without_unseen(read.strided.train, chains):.3g}"
+    elif candidate == "all_data":
+        chains, nll = whole.joined(*held_out), math.nan
     else:
         sampling, n_macrostates = run.sampling, stages.lumping.n_macrostates
         rng = np.random.default_rng(run.seed)

@@ -30,6 +30,7 @@ NAMES = {
     "semi_markov": ("semi-Markov process", "#AAAAAA"),
     "hmm": ("hidden Markov model", "#8B5A2B"),
     "exact": ("simulated much longer", "#B22222"),
+    "all_data": ("all molecular dynamics", "#B22222"),
 }
 RUNGS = {
     "grid": "four_state, grid",
