@@ -17,32 +17,31 @@ from fidelity_figure import NAMES, RUNGS
 
 from mdlm.report.style import DATA, STYLE
 
-TRUTH = {"basins": 8531.0, "grid": 8531.0}
+TRUTH = {RUNGS["basins"]: 8531.0, RUNGS["grid"]: 8531.0}
 """From reactive flux; see docs/fidelity.md. That of twins is the median of their ``exact`` rows."""
 FROM_DATA = "t2 of the training data"
-COLUMNS = ["states", "model", "n_training_tokens"]
 
 
 def main(file: Path, picture: Path) -> None:
     """Print the table and draw the picture."""
     rows = pd.read_csv(file)
+    is_twin = rows["subset"].astype(str).str.startswith("twin")
+    rows["states"] = rows["rung"].map(RUNGS) + np.where(is_twin, ", twins", "")
     is_exact = rows["candidate"] == "exact"
-    truth = TRUTH | rows[is_exact].groupby("rung")["t2_sampled"].median().to_dict()
-    if unknown := set(rows["rung"]) - set(truth):
+    truth = TRUTH | rows[is_exact].groupby("states")["t2_sampled"].median().to_dict()
+    if unknown := set(rows["states"]) - set(truth):
         raise SystemExit(f"t2 of {', '.join(sorted(unknown))} is not known: rows of candidate exact are missing")
-    runs = rows[~is_exact]
-    data = runs.drop_duplicates(["rung", "subset", "overrides"]).assign(candidate=FROM_DATA)
+    models = rows[~is_exact]
+    data = models.drop_duplicates(["rung", "subset", "overrides"]).assign(candidate=FROM_DATA)
     data["t2_sampled"] = data["t2_data"]
-    every = pd.concat([runs, data]).rename(columns={"candidate": "model"})
-    is_twin = every["subset"].astype(str).str.startswith("twin")
-    every["states"] = every["rung"].map(RUNGS) + np.where(is_twin, ", twins", "")
-    every["error"] = np.log(every["t2_sampled"] / every["rung"].map(truth))
+    every = pd.concat([models, data]).rename(columns={"candidate": "model"})
+    every["error"] = np.log(every["t2_sampled"] / every["states"].map(truth))
     print("| states | model | training tokens | runs | error of t2, root mean square | mean |")
     print("|---|---|---|---|---|---|")
-    for (states, model, n_tokens), found in every.groupby(COLUMNS, sort=False):
-        error = found["error"]
-        line = f"{len(found)} | {np.sqrt((error**2).mean()):.2f} | {error.mean():+.2f}"
-        print(f"| {states} | {NAMES.get(model, (model,))[0]} | {n_tokens:,} | {line} |")
+    for (states, model), runs in every.groupby(["states", "model"], sort=False):
+        for n_tokens, error in runs.groupby("n_training_tokens")["error"]:
+            line = f"{len(error)} | {np.sqrt((error**2).mean()):.2f} | {error.mean():+.2f}"
+            print(f"| {states} | {NAMES.get(model, (model,))[0]} | {n_tokens:,} | {line} |")
     draw(every, picture)
 
 
