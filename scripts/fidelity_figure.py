@@ -8,6 +8,7 @@ Usage: ``python scripts/fidelity_figure.py FILE.csv PICTURE.png``
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ NAMES = {
     "semi_markov": ("semi-Markov process", "#AAAAAA"),
     "hmm": ("hidden Markov model", "#8B5A2B"),
     "exact": ("simulated much longer", "#B22222"),
-    "all_data": ("all molecular dynamics", "#B22222"),
+    "all_data": ("all molecular dynamics", "#56B4E9"),
 }
 RUNGS = {
     "grid": "four_state, grid",
@@ -90,11 +91,11 @@ def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Pa
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
 
-    n_columns = min(4, len(drawn))
+    n_columns = math.ceil(math.sqrt(len(drawn)))
     n_rows = -(-len(drawn) // n_columns)
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            n_rows, n_columns, figsize=(2.6 * n_columns, 2.3 * n_rows + 0.4), sharey=True, squeeze=False
+            n_rows, n_columns, figsize=(3.1 * n_columns, 2.3 * n_rows + 0.6), sharey=True, squeeze=False
         )
         for axes, (rung, runs) in zip(panels.flat, drawn.items(), strict=False):
             axes.axhspan(LOW, HIGH, color="0.92", lw=0)
@@ -113,7 +114,7 @@ def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Pa
         figure.supylabel("t2 of the sample / t2 of the data", fontsize=9)
         shown = [name for name in NAMES if any(name == run[0] for runs in drawn.values() for run in runs)]
         handles = [Line2D([], [], color=NAMES[name][1], label=NAMES[name][0].replace("`", "")) for name in shown]
-        figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // 2))
+        figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // 3))
         figure.savefig(picture)
         plt.close(figure)
     print(f"drawn: {picture}")
