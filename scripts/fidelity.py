@@ -149,6 +149,12 @@ def reduced(split: Split[Dtraj], subset: str) -> Split[Dtraj]:
     return replace(split, train=replace(split.train, pieces=kept))
 
 
+def twin_named(subset: str) -> tuple[int, int] | None:
+    """Number and times of a twin; None for subsets of the data."""
+    matched = SUBSET.fullmatch(subset)
+    return (int(matched["number"]), int(matched["times"] or 1)) if matched and matched["number"] else None
+
+
 def twin(run: Experiment, number: int, times: int) -> Split[Dtraj]:
     """States of a process that is known, in pieces as long as those of the data, of each so many ``times``."""
     parts = run.stages().treated.parts
@@ -171,15 +177,12 @@ def known_process(run: Experiment, n_pieces: int, n_frames: int, number: int) ->
 def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
     """Train or fit, sample, judge."""
     run.check()
-    stages, matched = run.stages(), SUBSET.fullmatch(subset)
-    is_twin = matched is not None and matched["number"] is not None
-    if matched is not None and is_twin:
-        states = twin(run, int(matched["number"]), int(matched["times"] or 1))
-        reference = states.train.joined(states.validation, states.test)
-        stages.__dict__["_judged"] = stages.lumping, stages.lumping.lump(reference)
-    else:
-        states = reduced(stages.treated, subset)
-    whole, *held_out = stages.treated.parts
+    stages, known = run.stages(), twin_named(subset)
+    everything = twin(run, *known) if known else stages.treated
+    whole = everything.train.joined(everything.validation, everything.test)
+    if known:
+        stages.__dict__["_judged"] = stages.lumping, stages.lumping.lump(whole)
+    states = everything if known else reduced(everything, subset)
     stages.__dict__["_recrossed"] = states, stages.effect  # as if that were all
     read = run.tokenised(stages)
     row: dict[str, object] = dict.fromkeys(RESULTS, "")
@@ -188,10 +191,10 @@ def measured(run: Experiment, candidate: str, subset: str) -> dict[str, object]:
         return row | of_network(run, stages, read)
     begin = time.perf_counter()
     if candidate == "exact":
-        chains, nll = known_process(run, *LONG_TWIN) if is_twin else simulated(run, stages), math.nan
+        chains, nll = known_process(run, *LONG_TWIN) if known else simulated(run, stages), math.nan
         row["t2_times_without_unseen"] = f"{times_without_unseen(read.strided.train, chains):.3g}"
     elif candidate == "all_data":
-        chains, nll = whole.joined(*held_out), math.nan
+        chains, nll = whole, math.nan
     else:
         sampling, n_macrostates = run.sampling, stages.lumping.n_macrostates
         rng = np.random.default_rng(run.seed)

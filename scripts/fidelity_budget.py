@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from fidelity_figure import NAMES, RUNGS
+from fidelity_figure import HIGH, LOW, NAMES, RUNGS, save
 
 from mdlm.report.style import DATA, STYLE
 
@@ -60,7 +60,7 @@ def draw(every: pd.DataFrame, picture: Path) -> None:
         )
         for axes, states in zip(panels.flat, every_states, strict=True):
             axes.axhline(1, color="0.6", lw=0.8)
-            axes.axhspan(0.8, 1.25, color="0.92", lw=0)
+            axes.axhspan(LOW, HIGH, color="0.92", lw=0)
             here = every[every["states"] == states]
             for model, found in here.groupby("model", sort=False):
                 name, colour = NAMES.get(model, (model, DATA))
@@ -68,10 +68,9 @@ def draw(every: pd.DataFrame, picture: Path) -> None:
                 axes.plot(
                     found["n_training_tokens"] * (0.93 if is_data else 1),
                     np.exp(found["error"]),
-                    *(["x"] if is_data else ["o"]),
+                    "x" if is_data else "o",
                     color=colour,
                     ms=4,
-                    mfc="none" if is_data else None,
                 )
                 means = np.exp(found.groupby("n_training_tokens")["error"].mean())
                 axes.plot(means, color=colour, lw=1, ls=":" if is_data else "-", label=name.replace("`", ""))
@@ -86,9 +85,7 @@ def draw(every: pd.DataFrame, picture: Path) -> None:
         panels[0, 0].set_ylabel("t2 / true t2")
         handles, labels = panels[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=3)
-        figure.savefig(picture)
-        plt.close(figure)
-    print(f"drawn: {picture}")
+        save(figure, picture)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,15 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mdlm.report.style import DATA, MARKOV, MODEL, STYLE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOW, HIGH = 0.8, 1.25
 NAMES = {
@@ -115,8 +119,15 @@ def draw(drawn: dict[str, list[tuple[str, np.ndarray, np.ndarray]]], picture: Pa
         shown = [name for name in NAMES if any(name == run[0] for runs in drawn.values() for run in runs)]
         handles = [Line2D([], [], color=NAMES[name][1], label=NAMES[name][0].replace("`", "")) for name in shown]
         figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // 3))
-        figure.savefig(picture)
-        plt.close(figure)
+        save(figure, picture)
+
+
+def save(figure: Figure, picture: Path) -> None:
+    """Write a figure, and say where."""
+    from matplotlib import pyplot as plt
+
+    figure.savefig(picture)
+    plt.close(figure)
     print(f"drawn: {picture}")
 
 
