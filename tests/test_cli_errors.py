@@ -47,7 +47,10 @@ MISTAKES = {
     "negative seed": (["seed=-1"], ["seed (-1)", "at least 0"]),
     "seed too large": (["seed=99999999999999999999"], ["seed (99999999999999999999)", "2^63"]),
     "negative system seed": (["system.seed=-1"], ["seed (-1)", "system"]),
-    "context longer than the data": (["training.context_length=3000"], ["training.context_length (3000)", "2000"]),
+    "windows longer than the data": (
+        ["training.batching=windows", "training.context_length=3000"],
+        ["training.context_length (3000)", "2000"],
+    ),
     "context of one": (["training.context_length=1"], ["context_length (1)", "at least 2"]),
     "lag between frames": (["kinetics.lag_time=3.5"], ["kinetics.lag_time (3.5 reduced)", "multiple", "1 reduced"]),
     "lag between tokens": (["stride=3"], ["kinetics.lag_time (10 reduced)", "multiple", "3 reduced"]),

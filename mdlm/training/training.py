@@ -35,7 +35,8 @@ class Training:
     Attributes:
         batching: ``streams`` (contiguous runs, state carried) or ``windows`` (random starts, fresh state: the way
             published codes train, which loses the slow process).
-        context_length: Tokens per window, or per chunk of truncated back-propagation through time.
+        context_length: Tokens per window, or at most per chunk of truncated back-propagation through time; a chunk is
+            no longer than the longest trajectory.
         batch_size: Windows, or streams side by side.
         directions: ``both``: everything that learns from the training data reads them forward and backward in time;
             ``auto``: unless they violate detailed balance (`mdlm.backwards`); ``forward``.
@@ -152,9 +153,11 @@ class Training:
         from mdlm.training.batches import Streams, Windows
         from mdlm.training.defects import StatefulWindows
 
-        kind = Streams if self.batching == "streams" else Windows
-        batches = kind(pieces, self.context_length, self.batch_size, self.torch_device())
-        return StatefulWindows(batches) if self.defects.stateful_windows else batches
+        if self.batching == "streams":
+            length = min(self.context_length, max(map(len, pieces)) - 1)  # longer ones would be padding
+            return Streams(pieces, length, self.batch_size, self.torch_device())
+        windows = Windows(pieces, self.context_length, self.batch_size, self.torch_device())
+        return StatefulWindows(windows) if self.defects.stateful_windows else windows
 
     def objective(self, validation: Sequence[IntArray]) -> Objective:
         """How the loss of a batch is computed; the validation data matter only where they leak into it."""
@@ -177,10 +180,10 @@ class Training:
     def check(self, lengths: tuple[int, ...]) -> None:
         """Raise `ValueError` where training pieces of these lengths hold no window of ``context_length``."""
         longest = max(lengths)
-        if self.context_length + 1 > longest:
+        if self.batching == "windows" and self.context_length + 1 > longest:
             raise ValueError(
                 f"context_length ({self.context_length}) must be below the longest training trajectory, "
-                f"{longest} frames after the stride"
+                f"{longest} frames after the stride, with batching=windows"
             )
 
     def check_model(self, config: ModelConfig) -> None:

@@ -72,11 +72,21 @@ def test_a_gpu_that_is_not_there_is_refused(training):
     assert training(device="auto").torch_device() == torch.device("cpu")
 
 
-def test_a_context_longer_than_every_trajectory_is_refused(training, tokens, tmp_path):
-    message = r"^context_length \(400\) must be below the longest training trajectory, 400 frames after the stride$"
+def test_a_window_longer_than_every_trajectory_is_refused(training, tokens, tmp_path):
+    message = (
+        r"^context_length \(400\) must be below the longest training trajectory, 400 frames after the stride, "
+        "with batching=windows$"
+    )
     with pytest.raises(ValueError, match=message):
-        training(context_length=400).fit(LSTM, tokens(400, 301), 0, tmp_path, {})
-    training(context_length=399).check((400, 301))
+        training(batching="windows", context_length=400).fit(LSTM, tokens(400, 301), 0, tmp_path, {})
+    training(batching="windows", context_length=399).check((400, 301))
+
+
+def test_a_chunk_is_no_longer_than_the_longest_trajectory(training):
+    """Whatever is longer would be padding. 101 frames are 100 inputs, each with a successor."""
+    settings, pieces = training(context_length=400), (np.arange(101) % 3, np.arange(41) % 3)
+    settings.check((101, 41))
+    assert {batch.inputs_BT.shape for batch in settings.batches(pieces).epoch(np.random.default_rng(0))} == {(1, 100)}
 
 
 def test_windows_shorter_than_the_attention_window_are_refused(training, tokens, tmp_path):
