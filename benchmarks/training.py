@@ -78,6 +78,7 @@ class Case:
 
 CASES = (
     Case("lstm 8/64, V=4", LSTMConfig(8, 64, 1, 0.0), 4, 40, 64, 4 * 64 * (8 + 64) + 64 * 4),
+    Case("lstm 8/64, V=700", LSTMConfig(8, 64, 1, 0.0), 700, 12, 64, 4 * 64 * (8 + 64) + 64 * 700),
     Case("lstm 128/1024, V=100", LSTMConfig(128, 1024, 1, 0.0), 100, 8, 1024, 4 * 1024 * (128 + 1024) + 1024 * 100),
     Case(
         "transformer_nanogpt, V=100",

@@ -33,7 +33,8 @@ ALLOWED = {
     "macrostates": BASIS | {"features.base", "partition.base"},
     "tokens": BASIS,
     "model": BASIS,
-    "training": BASIS | {"model.base", "model.config", "tokens.base"},
+    # training knows what all networks have in common, and no model by name
+    "training": BASIS | {"model.base", "model.config", "model.likelihood", "model.network", "tokens.base"},
     "sampling": BASIS | {"model.base"},
     "kinetics": BASIS | {"system.base"},
     # baselines are models, sampled and judged like the one of the run

@@ -17,7 +17,7 @@ from mdlm.model.network import Network
 class BandedModel(Network):
     """A model made of attentions over the same window; its state is what each of them saw in the last W-1 frames.
 
-    How the network is wired is said once, in `logits`; it serves chunks of frames in training and single ones in
+    How the network is wired is said once, in `features`; it serves chunks of frames in training and single ones in
     sampling alike.
     """
 
@@ -29,11 +29,8 @@ class BandedModel(Network):
         self.channels = width // heads
 
     @abstractmethod
-    def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
-        """Of the state after each given one, (B, T, V), with what each attention looks back on, in order.
-
-        Without the memory of slow modes, and before `LanguageModel.allowed`.
-        """
+    def features(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
+        """What the output layer reads after each token, (B, T, D), with what each attention looks back on, in order."""
 
     def looks_ahead(self) -> tuple[bool, ...]:
         """Which attentions see later frames of the same chunk: none."""
@@ -55,12 +52,12 @@ class BandedModel(Network):
         ahead = self.looks_ahead()
         mask_B1TS = {a: band(n_frames, self.window, a, tokens_BT.device) & exists_B11S for a in set(ahead)}
         chunks = [Chunk(key, value, mask_B1TS[a]) for key, value, a in zip(keys, values, ahead, strict=True)]
-        logits_BTV = self.logits(tokens_BT, chunks)
+        x_BTD = self.features(tokens_BT, chunks)
         new_keys, new_values = (
             torch.stack([part[:, :, -past:] for part in parts])
             for parts in ([chunk.key for chunk in chunks], [chunk.value for chunk in chunks])
         )
-        return logits_BTV, (new_keys, new_values, seen_BS[None, :, -past:])
+        return x_BTD, (new_keys, new_values, seen_BS[None, :, -past:])
 
     def stepper(self, prompts_BT: Tensor) -> RingStepper:
         """See `LanguageModel.stepper`."""
@@ -81,9 +78,9 @@ class RingStepper(Stepper):
     def step(self, tokens_B: Tensor) -> None:
         """See `Stepper.step`."""
         tokens_B1 = tokens_B[:, None]
-        logits_B1V = self.model.logits(tokens_B1, self.rings)
-        logits_B1V, self.means_1BM = self.model.remembered(logits_B1V, tokens_B1, self.means_1BM)
-        self.logits_BV = self.model.allowed(logits_B1V, tokens_B1)[:, 0]
+        x_B1D = self.model.features(tokens_B1, self.rings)
+        logits_B1V, self.means_1BM = self.model.output(x_B1D, tokens_B1, self.means_1BM)
+        self.logits_BV = logits_B1V[:, 0]
 
     def tensors(self) -> tuple[Tensor, ...]:
         """See `Stepper.tensors`."""

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mdlm.model.likelihood import summed_nll
 from mdlm.model.slow_memory import SlowMemory
 from mdlm.trajectory import IntArray
 
@@ -95,7 +96,8 @@ class LanguageModel(nn.Module, ABC):
 
     def allowed(self, logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
         """The logits after ``tokens_BT``: the bias of these tokens added, and without the forbidden jumps."""
-        return (logits_BTV + self.bias_VV[tokens_BT]).masked_fill(self.forbidden_VV[tokens_BT], -torch.inf)
+        added_BTV = self.bias_VV[tokens_BT]  # a copy, which no gradient flows through
+        return logits_BTV + added_BTV.masked_fill_(self.forbidden_VV[tokens_BT], -torch.inf)
 
     def added_VV(self) -> Tensor:
         """What `allowed` adds to the logits after each token, as one table (row: that token)."""
@@ -116,6 +118,20 @@ class LanguageModel(nn.Module, ABC):
         Returns:
             ``logits_BTV`` (entry t belongs to the frame after t) and the state to carry on.
         """
+
+    def nll(self, tokens_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """The loss of what came after each given state.
+
+        Args:
+            tokens_BT: See `forward`.
+            targets_BT: What came, or `mdlm.model.likelihood.IGNORED`.
+            state: See `forward`.
+
+        Returns:
+            Negative log-likelihood in nats, summed over the targets, and the state to carry on.
+        """
+        logits_BTV, state = self(tokens_BT, state)
+        return summed_nll(logits_BTV, targets_BT), state
 
     def step(self, tokens_B: Tensor, state: State) -> tuple[Tensor, State]:
         """One frame of `forward`, for sampling: ``logits_BV`` and the state to carry on."""

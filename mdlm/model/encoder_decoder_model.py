@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from mdlm.model.attention import Block, CrossAttention, Frames
 from mdlm.model.banded import BandedModel
-from mdlm.model.base import full_precision
 from mdlm.model.encoder_decoder import EncoderDecoderConfig
 from mdlm.model.network import output_layer
 
@@ -34,8 +33,8 @@ class EncoderDecoder(BandedModel):
         self.norm = nn.LayerNorm(config.width)
         self.head = output_layer(config.width, n_states, config.anchor)
 
-    def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
-        """See `BandedModel.logits`; attentions of the encoder, then of the decoder to itself, then to the encoder."""
+    def features(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
+        """See `BandedModel.features`; attentions of the encoder, then of the decoder to itself, then to the encoder."""
         n_encoder, n_decoder = len(self.encoder), len(self.decoder)
         own, across = frames[n_encoder:-n_decoder], frames[-n_decoder:]
         source_BTD = x_BTD = self.embedding(tokens_BT)
@@ -44,7 +43,7 @@ class EncoderDecoder(BandedModel):
         source_BTD = self.encoder_norm(source_BTD)
         for block, seen, seen_across in zip(self.decoder, own, across, strict=True):
             x_BTD = block(x_BTD, source_BTD, seen, seen_across)
-        return full_precision(self.head, self.norm(x_BTD))
+        return self.norm(x_BTD)  # type: ignore[no-any-return]
 
     def looks_ahead(self) -> tuple[bool, ...]:
         """With the published defect, while training: the encoder and every attention to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mdlm.model.base import GatedTables, State, full_precision
+from mdlm.model.base import GatedTables, State
 from mdlm.model.gru import GRUConfig
 from mdlm.model.network import Network, output_layer
 from mdlm.model.recurrent import gated_tables
@@ -31,4 +31,4 @@ class GRU(Network):
     def network(self, tokens_BT: Tensor, state: State) -> tuple[Tensor, State]:
         """See `Network.network`."""
         x_BTH, hidden = self.gru(self.embedding(tokens_BT), *state)
-        return full_precision(self.head, x_BTH), (hidden,)
+        return x_BTH, (hidden,)

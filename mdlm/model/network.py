@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor, nn
 
-from mdlm.model.base import LanguageModel, State
+from mdlm.model.base import LanguageModel, State, full_precision
 from mdlm.model.config import Anchor, NeuralConfig
+from mdlm.model.likelihood import LinearOutput
 from mdlm.model.slow_memory import N_MODES
 
 
@@ -21,7 +23,13 @@ def output_layer(width: int, n_states: int, anchor: Anchor) -> nn.Linear:
 
 
 class Network(LanguageModel):
-    """A model trained by gradients; its state is the network's own and the means of the memory of slow modes."""
+    """A model trained by gradients; its state is the network's own and the means of the memory of slow modes.
+
+    Attributes:
+        head: The output layer.
+    """
+
+    head: nn.Linear
 
     def __init__(self, config: NeuralConfig, n_states: int) -> None:
         super().__init__(n_states, N_MODES if config.anchor == "slow_modes" else 0)
@@ -32,17 +40,41 @@ class Network(LanguageModel):
 
     def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See `LanguageModel.forward`."""
-        *own, means = state or self.initial_state(len(tokens_BT))
-        logits_BTV, own_after = self.network(tokens_BT, tuple(own))
-        logits_BTV, means = self.remembered(logits_BTV, tokens_BT, means)
-        return self.allowed(logits_BTV, tokens_BT), (*own_after, means)
+        *own, means_1BM = state or self.initial_state(len(tokens_BT))
+        x_BTH, own_after = self.network(tokens_BT, tuple(own))
+        logits_BTV, means_1BM = self.output(x_BTH, tokens_BT, means_1BM)
+        return logits_BTV, (*own_after, means_1BM)
 
-    def remembered(self, logits_BTV: Tensor, tokens_BT: Tensor, means_1BM: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits with what the memory of slow modes adds, and the means to carry on."""
-        if not self.slow_memory.n_means:
-            return logits_BTV, means_1BM
-        means_BTM, means_1BM = self.slow_memory(tokens_BT, means_1BM)
-        return logits_BTV + self.slow_memory.logits(means_BTM), means_1BM
+    def output(self, x_BTH: Tensor, tokens_BT: Tensor, means_1BM: Tensor) -> tuple[Tensor, Tensor]:
+        """From what `network` made to the logits: output layer, memory of slow modes, `allowed`; and the means."""
+        logits_BTV = full_precision(self.head, x_BTH)
+        if self.slow_memory.n_means:
+            means_BTM, means_1BM = self.slow_memory(tokens_BT, means_1BM)
+            logits_BTV = logits_BTV + self.slow_memory.logits(means_BTM)
+        return self.allowed(logits_BTV, tokens_BT), means_1BM
+
+    def nll(self, tokens_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `LanguageModel.nll`."""
+        found, state = self.linear_output(tokens_BT, targets_BT, state)
+        return found.nll(), state
+
+    def linear_output(self, tokens_BT: Tensor, targets_BT: Tensor, state: State) -> tuple[LinearOutput, State]:
+        """What `forward` finds, but the logits not yet computed, and all frames in one row; arguments as of `nll`.
+
+        The means of the memory of slow modes are inputs of the output layer more.
+        """
+        *own, means_1BM = state
+        x_BTH, own_after = self.network(tokens_BT, tuple(own))
+        weight_VH = self.head.weight
+        with torch.autocast(tokens_BT.device.type, enabled=False):  # see `full_precision`
+            x_BTH = x_BTH.float()
+            if self.slow_memory.n_means:
+                means_BTM, means_1BM = self.slow_memory(tokens_BT, means_1BM)
+                x_BTH = torch.cat([x_BTH, means_BTM], dim=-1)
+                weight_VH = torch.cat([weight_VH, self.slow_memory.lift_MV.T], dim=1)
+        flat = tokens_BT.flatten(), targets_BT.flatten()
+        found = LinearOutput(x_BTH.flatten(0, 1), weight_VH, self.head.bias, self.added_VV(), *flat)
+        return found, (*own_after, means_1BM)
 
     @abstractmethod
     def initial_network_state(self, n_chains: int) -> State:
@@ -50,4 +82,4 @@ class Network(LanguageModel):
 
     @abstractmethod
     def network(self, tokens_BT: Tensor, state: State) -> tuple[Tensor, State]:
-        """What `forward` does, but for `allowed` and the memory of slow modes."""
+        """What the output layer reads after each token, (B, T, H), and the network's own state to carry on."""

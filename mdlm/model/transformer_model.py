@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from mdlm.model.attention import Block, Frames
 from mdlm.model.banded import BandedModel
-from mdlm.model.base import full_precision
 from mdlm.model.network import output_layer
 from mdlm.model.transformer import TransformerConfig
 
@@ -24,9 +23,9 @@ class Transformer(BandedModel):
         self.norm = nn.LayerNorm(config.width)
         self.head = output_layer(config.width, n_states, config.anchor)
 
-    def logits(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
-        """See `BandedModel.logits`; one attention per block."""
+    def features(self, tokens_BT: Tensor, frames: Sequence[Frames]) -> Tensor:
+        """See `BandedModel.features`; one attention per block."""
         x_BTD = self.embedding(tokens_BT)
         for block, seen in zip(self.blocks, frames, strict=True):
             x_BTD = block(x_BTD, seen)
-        return full_precision(self.head, self.norm(x_BTD))
+        return self.norm(x_BTD)  # type: ignore[no-any-return]

@@ -15,10 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mdlm.model.likelihood import IGNORED
 from mdlm.trajectory import IntArray
-
-IGNORED = -100
-"""Target of a padded frame; `torch.nn.functional.cross_entropy` leaves it out."""
 
 
 @dataclass(frozen=True)

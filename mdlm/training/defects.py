@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mdlm.model.base import LanguageModel, State, detached, masked
 from mdlm.training.batches import Batch, Batches
-from mdlm.training.objective import Objective, summed_nll
+from mdlm.training.objective import Objective
 
 
 def kernel_penalty(model: LanguageModel, kernel_l2: float, recurrent_kernel_l2: float) -> Tensor:
@@ -62,10 +62,9 @@ class LeakingValidation(Objective):
         gradients = [torch.zeros_like(weight) for weight in weights]
         state = model.initial_state(self.validation.n_rows)
         for batch in self.validation.epoch(np.random.default_rng(0)):
-            logits_BTV, state = model(batch.inputs_BT, detached(masked(state, batch.keep_B)))
+            loss, state = model.nll(batch.inputs_BT, batch.targets_BT, detached(masked(state, batch.keep_B)))
             if not batch.warm_up:
-                mean = summed_nll(logits_BTV, batch.targets_BT) / batch.n_targets
-                parts = torch.autograd.grad(mean, weights, allow_unused=True, materialize_grads=True)
+                parts = torch.autograd.grad(loss / batch.n_targets, weights, allow_unused=True, materialize_grads=True)
                 for total, part in zip(gradients, parts, strict=True):
                     total += part
         products = [(g * (w - w.detach())).sum() for g, w in zip(gradients, weights, strict=True)]

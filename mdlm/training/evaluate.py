@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mdlm.model.base import LanguageModel, State, masked
+from mdlm.model.likelihood import LinearOutput
+from mdlm.model.network import Network
 from mdlm.training.batches import Batch, Streams
-from mdlm.training.objective import summed_nll
 from mdlm.trajectory import IntArray
 
 
+@torch.inference_mode()
 def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int = 512) -> float:
     """Mean negative log-likelihood of each state given all states before it in its piece.
 
@@ -26,9 +29,13 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
         Nats per token; infinite where the model holds an observed jump to be impossible.
     """
     total, count = torch.zeros((), dtype=torch.float64, device=model.forbidden_VV.device), 0
-    for batch, logits_BTV, _ in predictions(model, pieces, chunk_length):
-        total += summed_nll(logits_BTV, batch.targets_BT)
-        count += batch.n_targets
+    with _judged(model):
+        streams, state = _streams(model, pieces, chunk_length)
+        for batch in streams:
+            loss, state = model.nll(batch.inputs_BT, batch.targets_BT, masked(state, batch.keep_B))
+            if not batch.warm_up:
+                total += loss
+                count += batch.n_targets
     return float(total) / count
 
 
@@ -48,14 +55,38 @@ def predictions(
     Yields:
         Inputs and targets, ``logits_BTV``, and the state before the inputs.
     """
-    device = model.forbidden_VV.device
-    streams = Streams(pieces, chunk_length, n_streams=64, device=device)
+    with _judged(model):
+        streams, state = _streams(model, pieces, chunk_length)
+        for batch in streams:
+            before = masked(state, batch.keep_B)
+            logits_BTV, state = model(batch.inputs_BT, before)
+            if not batch.warm_up:
+                yield batch, logits_BTV, before
+
+
+@torch.inference_mode()
+def linear_outputs(
+    model: Network, pieces: Sequence[IntArray], chunk_length: int = 512
+) -> Iterator[tuple[LinearOutput, Tensor]]:
+    """As `predictions`, but the logits not yet computed; and the means of the memory of slow modes, (N, M)."""
+    with _judged(model):
+        streams, state = _streams(model, pieces, chunk_length)
+        for batch in streams:
+            found, state = model.linear_output(batch.inputs_BT, batch.targets_BT, masked(state, batch.keep_B))
+            if not batch.warm_up:
+                yield found, found.x_NH[:, -model.slow_memory.n_means :]
+
+
+@contextmanager
+def _judged(model: LanguageModel) -> Iterator[None]:
+    """Evaluation mode, and back."""
     was_training = model.training
     model.eval()
-    state = model.initial_state(streams.n_rows)
-    for batch in streams.epoch(np.random.default_rng(0)):
-        before = masked(state, batch.keep_B)
-        logits_BTV, state = model(batch.inputs_BT, before)
-        if not batch.warm_up:
-            yield batch, logits_BTV, before
+    yield
     model.train(was_training)
+
+
+def _streams(model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int) -> tuple[Iterator[Batch], State]:
+    """All of the pieces as streams, and the state they begin with."""
+    streams = Streams(pieces, chunk_length, n_streams=64, device=model.forbidden_VV.device)
+    return streams.epoch(np.random.default_rng(0)), model.initial_state(streams.n_rows)

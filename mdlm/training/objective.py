@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from mdlm.model.base import LanguageModel, State
-from mdlm.training.batches import IGNORED, Batch
+from mdlm.training.batches import Batch
 
 Penalty = Callable[[LanguageModel], Tensor]
 """A scalar of the weights, added to the mean loss of every update but not to the training curve."""
@@ -24,7 +23,7 @@ class Objective(ABC):
 
         Args:
             model: In training mode; the caller has set up autocast and the random numbers.
-            batch: Rows whose targets are `IGNORED` where there is nothing to learn.
+            batch: Rows whose targets are `mdlm.model.likelihood.IGNORED` where there is nothing to learn.
             state: What the same rows carried away from the batch before, already reset where they start afresh.
             done: Share of all updates that are done, in [0, 1).
 
@@ -38,10 +37,4 @@ class Likelihood(Objective):
 
     def loss(self, model: LanguageModel, batch: Batch, state: State, done: float) -> tuple[Tensor, State]:
         """See `Objective.loss`."""
-        logits_BTV, state = model(batch.inputs_BT, state)
-        return summed_nll(logits_BTV, batch.targets_BT), state
-
-
-def summed_nll(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """Negative log-likelihood of the targets in nats, summed; `IGNORED` targets count nothing."""
-    return F.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten(), ignore_index=IGNORED, reduction="sum")
+        return model.nll(batch.inputs_BT, batch.targets_BT, state)

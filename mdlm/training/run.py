@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from mdlm.model.base import LanguageModel, detached, masked
+from mdlm.model.network import Network
 from mdlm.progress import Progress
 from mdlm.tokens.base import Tokens
 from mdlm.training import checkpoint
@@ -101,7 +102,9 @@ class Run:
         """Load the weights of the best epoch; fit the memory of slow modes, once, also where a run is resumed."""
         tensors, description = checkpoint.read(self.best_path)
         checkpoint.load_weights(self.model, tensors, self.best_path)
-        if self.model.slow_memory.n_modes and not description.get("slow_modes_fitted"):
+        if not isinstance(self.model, Network) or not self.model.slow_memory.n_modes:
+            return
+        if not description.get("slow_modes_fitted"):
             begin = time.monotonic()
             progress(self.training.max_epochs, self.training.max_epochs, "fitting the memory of slow modes")
             fit_slow_memory(self.model, self.tokens.train.pieces, self.tokens.validation.pieces)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mdlm.model.base import LanguageModel, State
 from mdlm.training.batches import Batch
-from mdlm.training.objective import Likelihood, Objective, summed_nll
+from mdlm.training.objective import Likelihood, Objective
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class ScheduledSampling(Objective):
         with torch.no_grad():
             predicted_BTV, true_state = model(batch.inputs_BT, state)
             inputs_BT = self._mixed(model, predicted_BTV, batch, probability)
-        logits_BTV, _ = model(inputs_BT, state)
-        return summed_nll(logits_BTV, batch.targets_BT), true_state
+        loss, _ = model.nll(inputs_BT, batch.targets_BT, state)
+        return loss, true_state
 
     def _mixed(self, model: LanguageModel, predicted_BTV: Tensor, batch: Batch, probability: float) -> Tensor:
         """The inputs, each but the first replaced with the given probability by a sample of its prediction.

@@ -31,8 +31,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mdlm.model.base import LanguageModel
-from mdlm.training.evaluate import predictions
+from mdlm.model.network import Network
+from mdlm.training.evaluate import linear_outputs
 from mdlm.training.support import jump_counts
 from mdlm.trajectory import FloatArray, IntArray
 
@@ -58,7 +58,7 @@ NEGLIGIBLE_STEP, LONGEST_STEP = 0.02, 0.5
 """Of that number, in Newton's method."""
 
 
-def fit_slow_memory(model: LanguageModel, train: Sequence[IntArray], validation: Sequence[IntArray]) -> None:
+def fit_slow_memory(model: Network, train: Sequence[IntArray], validation: Sequence[IntArray]) -> None:
     """Make a network's slow fluxes those of the data; see the head of this file.
 
     Args:
@@ -130,7 +130,7 @@ class _Fit:
     So a flux that was expected once and never came is lowered, but not ruled out.
     """
 
-    def __init__(self, model: LanguageModel, modes_VK: Tensor) -> None:
+    def __init__(self, model: Network, modes_VK: Tensor) -> None:
         self.model, self.modes_VK = model, modes_VK
         n_states, self.n_modes = modes_VK.shape
         self.n_times = model.slow_memory.n_means // model.slow_memory.n_modes
@@ -190,16 +190,18 @@ class _Fit:
         slope, squares, fourths = (torch.zeros_like(theta_FK) for _ in range(3))
         curvature = theta_FK.new_zeros(n_features**2, n_modes**2)
         pairs_VK2 = (self.modes_VK[:, :, None] * self.modes_VK[:, None, :]).flatten(1)
-        for batch, logits_BTV, state in predictions(self.model, pieces):
-            real_BT = batch.targets_BT >= 0
-            means_BTM, _ = self.model.slow_memory(batch.inputs_BT, state[-1])
-            phi_NF = self._features(batch.inputs_BT[real_BT], means_BTM[real_BT])
-            logits_NV, targets_N = logits_BTV[real_BT], batch.targets_BT[real_BT]
-            loss += float(F.cross_entropy(logits_NV, targets_N, reduction="none").double().sum())
-            row_NV = logits_NV.softmax(dim=-1)
-            mean_NK = row_NV @ self.modes_VK
-            spread_NK2 = row_NV @ pairs_VK2 - (mean_NK[:, :, None] * mean_NK[:, None, :]).flatten(1)
-            change_NK = self.modes_VK[targets_N] - mean_NK
+        products_VP = torch.cat([self.modes_VK, pairs_VK2], dim=1)
+        for found, means_NM in linear_outputs(self.model, pieces):
+            changes = []  # of the modes and of their products: what came, less what was expected
+            for nll_n, slope_nV in found.slopes():
+                loss += nll_n.sum(dtype=torch.float64).item()
+                changes.append(-(slope_nV @ products_VP))
+            change_NK, change_NK2 = torch.split(torch.cat(changes), [n_modes, n_modes**2], dim=1)
+            came_NP = products_VP[found.targets_N.clamp(min=0)]
+            mean_NK = came_NP[:, :n_modes] - change_NK
+            square_NK2 = came_NP[:, n_modes:] - change_NK2
+            spread_NK2 = square_NK2 - (mean_NK[:, :, None] * mean_NK[:, None, :]).flatten(1)
+            phi_NF = self._features(found.tokens_N, means_NM)
             slope += (phi_NF.T @ change_NK).double()
             curvature += ((phi_NF[:, :, None] * phi_NF[:, None, :]).flatten(1).T @ spread_NK2).double()
             squares += ((phi_NF**2).T @ change_NK**2).double()

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from mdlm.training.batches import IGNORED, Streams, Windows
+from mdlm.model.likelihood import IGNORED
+from mdlm.training.batches import Streams, Windows
 
 CPU = torch.device("cpu")
 

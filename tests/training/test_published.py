@@ -14,11 +14,12 @@ from torch import nn
 from mdlm.model.base import LanguageModel
 from mdlm.model.config import ModelConfig
 from mdlm.model.gru import GRUConfig
+from mdlm.model.likelihood import summed_nll
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
 from mdlm.tokens.base import Tokens
 from mdlm.training.defects import LeakingValidation, StatefulWindows
-from mdlm.training.objective import Likelihood, summed_nll
+from mdlm.training.objective import Likelihood
 from mdlm.training.published import Defects
 from mdlm.training.training import Training
 from mdlm.trajectory import Split
