@@ -178,8 +178,12 @@ class Training:
         return self.defects.penalty if penalised else None
 
     def check(self, lengths: tuple[int, ...]) -> None:
-        """Raise `ValueError` where training pieces of these lengths hold no window of ``context_length``."""
+        """Raise `ValueError` where training pieces of these lengths hold no window, or nothing to predict."""
         longest = max(lengths)
+        if longest < 2:
+            raise ValueError(
+                "every training trajectory is a single token: there is no next one to learn; see tokens, stride"
+            )
         if self.batching == "windows" and self.context_length + 1 > longest:
             raise ValueError(
                 f"context_length ({self.context_length}) must be below the longest training trajectory, "

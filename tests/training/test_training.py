@@ -82,6 +82,12 @@ def test_a_window_longer_than_every_trajectory_is_refused(training, tokens, tmp_
     training(batching="windows", context_length=399).check((400, 301))
 
 
+def test_trajectories_of_one_token_each_are_refused(training):
+    with pytest.raises(ValueError, match=r"^every training trajectory is a single token"):
+        training(context_length=400).check((1, 1))
+    training(context_length=400).check((1, 2))
+
+
 def test_a_chunk_is_no_longer_than_the_longest_trajectory(training):
     """Whatever is longer would be padding. 101 frames are 100 inputs, each with a successor."""
     settings, pieces = training(context_length=400), (np.arange(101) % 3, np.arange(41) % 3)
