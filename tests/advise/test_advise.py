@@ -30,7 +30,7 @@ def timescale(matrix, lag):
 
 
 # A core on either side of a region in which the label flickers with every other frame.
-LEAVE, FLICKER, FALL = 0.005, 0.6, 0.1
+LEAVE, FLICKER, FALL = 0.0025, 0.6, 0.1
 FLICKERING = np.array(
     [
         [1 - LEAVE, LEAVE, 0, 0],
@@ -44,12 +44,13 @@ LABEL = np.array([0, 0, 1, 1])
 
 @pytest.mark.slow
 def test_labels_that_flicker_between_two_states_are_to_be_cored(mdlm, sample_chain, tmp_path):
-    np.save(tmp_path / "labels.npy", LABEL[np.array(sample_chain(FLICKERING, 20, 4000, seed=0))])
-    found, ended = scanned(mdlm, tmp_path, "system.path=labels.npy", "system.lag_time=50")
-    assert found["choice"]["recrossing"] == "coring 5 ps"
+    np.save(tmp_path / "labels.npy", LABEL[np.array(sample_chain(FLICKERING, 20, 8000, seed=0))])
+    # Where t2 of the labels has nearly levelled off: 414 ps of 433, so that cores are not slower than the data.
+    found, ended = scanned(mdlm, tmp_path, "system.path=labels.npy", "system.lag_time=200")
+    assert found["choice"]["recrossing"] == "coring 20 ps"
     assert found["choice"]["stride"] == 1
     assert found["command"] in ended.out
-    assert "recrossing=coring recrossing.residence_time=5" in found["command"]
+    assert "recrossing=coring recrossing.residence_time=20" in found["command"]
     # What a Markov chain of the labels makes of it, from the hidden chain: P(0 -> 1) is the share in b times FLICKER.
     stationary = np.linalg.matrix_power(FLICKERING, 2**16)[0]
     of_label = np.stack([LABEL == 0, LABEL == 1]).astype(float)
@@ -63,7 +64,7 @@ def test_labels_that_flicker_between_two_states_are_to_be_cored(mdlm, sample_cha
     assert evidence_of(found, "keep", 10)["memoryless"] * found["data"]["t2"]["value"] == pytest.approx(
         timescale(lumped(10), 10), rel=0.1
     )
-    assert evidence_of(found, "coring 5 ps", 1)["memoryless"] > 0.8
+    assert evidence_of(found, "coring 20 ps", 1)["memoryless"] > 0.8
 
 
 @pytest.mark.slow

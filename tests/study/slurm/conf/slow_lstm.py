@@ -26,9 +26,9 @@ class SlowConfig(LSTMConfig):
 class Slow(LSTM):
     """See `SlowConfig`."""
 
-    def forward(self, *arguments, **options):
+    def network(self, *arguments):
         if self.config.needs:
             Path(self.config.needs).read_text()
         if self.training and not Path(self.config.until).is_file():
             time.sleep(self.config.pause)
-        return super().forward(*arguments, **options)
+        return super().network(*arguments)
