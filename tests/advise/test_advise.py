@@ -45,7 +45,7 @@ LABEL = np.array([0, 0, 1, 1])
 @pytest.mark.slow
 def test_labels_that_flicker_between_two_states_are_to_be_cored(mdlm, sample_chain, tmp_path):
     np.save(tmp_path / "labels.npy", LABEL[np.array(sample_chain(FLICKERING, 20, 8000, seed=0))])
-    # Where t2 of the labels has nearly levelled off: 414 ps of 433, so that cores are not slower than the data.
+    # Where t2 of the labels has nearly levelled off: 414 ps of 433, so that cores are hardly slower than the data.
     found, ended = scanned(mdlm, tmp_path, "system.path=labels.npy", "system.lag_time=200")
     assert found["choice"]["recrossing"] == "coring 20 ps"
     assert found["choice"]["stride"] == 1

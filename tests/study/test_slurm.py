@@ -37,9 +37,7 @@ CELLS = [
     "model=slow",
 ]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.pool.timeout_min=60", "hydra.launcher.pool.poll_s=0.5"]
-LENGTHS = (
-    "training.max_epochs=10,11,12"  # of 10 s at least: much longer than Slurm's 30 s between two looks at time limits
-)
+LENGTHS = "training.max_epochs=10,11,12"  # in all much longer than the 30 s between Slurm's looks at time limits
 OF_THE_CLOCK = ("seconds", "per_second")
 
 
