@@ -81,12 +81,20 @@ CASES = (
     Case("lstm 8/64, V=700", LSTMConfig(8, 64, 1, 0.0), 700, 12, 64, 4 * 64 * (8 + 64) + 64 * 700),
     Case("lstm 128/1024, V=100", LSTMConfig(128, 1024, 1, 0.0), 100, 8, 1024, 4 * 1024 * (128 + 1024) + 1024 * 100),
     Case(
+        "transformer, V=50",
+        TransformerConfig(64, 4, 2, 64, 0.1),
+        50,
+        12,
+        64,
+        2 * (12 * 64**2 + 2 * 64 * 64) + 64 * 50,  # attention over 64 frames is two products of its own
+    ),
+    Case(
         "transformer_nanogpt, V=100",
         TransformerConfig(128, 8, 2, 100, 0.0),
         100,
         12,
         128,
-        2 * (12 * 128**2 + 2 * 100 * 128) + 128 * 100,  # attention over 100 frames is two products of its own
+        2 * (12 * 128**2 + 2 * 100 * 128) + 128 * 100,
     ),
 )
 

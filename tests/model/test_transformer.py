@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdlm.model.attention import rotated
+from mdlm.model.attention import Block, Chunk, band, rotated
 from mdlm.model.transformer import TransformerConfig
 
 
@@ -109,6 +109,17 @@ def test_dropout_acts_while_training_only():
     tokens = torch.zeros(1, 10, dtype=torch.int64)
     assert not torch.equal(model.train()(tokens)[0], model(tokens)[0])
     assert torch.equal(model.eval()(tokens)[0], model(tokens)[0])
+
+
+def test_dropout_takes_all_or_nothing_of_what_attention_adds():
+    """So the attention weights are left whole: without some of them the rest would be another mixture."""
+    torch.manual_seed(2)
+    block, x_BTD, past = Block(width=8, heads=2, dropout=0.5), torch.randn(3, 7, 8), torch.zeros(3, 2, 3, 4)
+    mask_B1TS = (band(7, 4, False, x_BTD.device) & (torch.arange(10) >= 3)).expand(3, 1, 7, 10)
+    added, dropped = (block.train(mode).attend(x_BTD, Chunk(past, past, mask_B1TS)) - x_BTD for mode in (False, True))
+    kept = dropped.abs() > 1e-6
+    assert 0.2 < kept.float().mean() < 0.8
+    torch.testing.assert_close(dropped, 2 * added * kept)
 
 
 def test_the_parameters_add_up():
