@@ -100,8 +100,7 @@ class Ring(Frames):
 class Block(nn.Module):
     """Self-attention, then a feed-forward network; each normalised before and added after.
 
-    Dropout acts on what either adds, and not on the attention weights too: their random numbers, and the plain
-    attention they need, took two fifths of the time of training on a CPU.
+    Dropout acts on what either adds.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:

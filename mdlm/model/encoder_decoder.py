@@ -23,7 +23,7 @@ class EncoderDecoderConfig(NeuralConfig):
         decoder_layers: Blocks with attention to the encoder's output between the two.
         window: Frames each attention sees, its own among them; the receptive field is
             ``encoder_layers + decoder_layers`` windows.
-        dropout: On what attention and feed-forward networks add, while training.
+        dropout: Share of frames hidden from others, and of what attention and feed-forward add, while training.
         encoder_sees_target: A published defect, to study its effect: while training, encoder and attention to it
             look ahead over the whole chunk, so that the decoder reads the next token off its source. The training
             loss then means nothing. Validation and sampling, where no future exists, stay causal.

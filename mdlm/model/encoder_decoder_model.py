@@ -23,7 +23,7 @@ class EncoderDecoder(BandedModel):
 
     def __init__(self, config: EncoderDecoderConfig, n_states: int) -> None:
         n_attentions = config.encoder_layers + 2 * config.decoder_layers
-        super().__init__(config, n_states, n_attentions, config.width, config.heads, config.window)
+        super().__init__(config, n_states, n_attentions, config.width, config.heads, config.window, config.dropout)
         self.config = config
         sizes = config.width, config.heads, config.dropout
         self.embedding = nn.Embedding(n_states, config.width)

@@ -21,7 +21,7 @@ class TransformerConfig(NeuralConfig):
         heads: Attention heads; ``width / heads`` must be even (rotary positions turn pairs).
         layers: Blocks of attention and feed-forward network.
         window: Frames a layer attends to, its own among them; the receptive field is ``layers`` windows.
-        dropout: On what attention and feed-forward networks add, while training.
+        dropout: Share of frames hidden from others, and of what attention and feed-forward add, while training.
     """
 
     learning_rate: ClassVar[float] = ATTENTION_LEARNING_RATE

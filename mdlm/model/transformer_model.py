@@ -16,7 +16,7 @@ class Transformer(BandedModel):
     """Decoder-only Transformer."""
 
     def __init__(self, config: TransformerConfig, n_states: int) -> None:
-        super().__init__(config, n_states, config.layers, config.width, config.heads, config.window)
+        super().__init__(config, n_states, config.layers, config.width, config.heads, config.window, config.dropout)
         self.config = config
         self.embedding = nn.Embedding(n_states, config.width)
         self.blocks = nn.ModuleList(Block(config.width, config.heads, config.dropout) for _ in range(config.layers))

@@ -122,6 +122,42 @@ def test_dropout_takes_all_or_nothing_of_what_attention_adds():
     torch.testing.assert_close(dropped, 2 * added * kept)
 
 
+def without_dropout_of_blocks(model):
+    """Ready to train, but nothing is dropped of what the blocks add: the hidden frames are left."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()
+    return model
+
+
+def test_a_frame_is_hidden_from_all_others_or_none_while_training():
+    model = without_dropout_of_blocks(transformer(dropout=0.5))
+    n_rows, changed = 40, 3
+    tokens = torch.randint(5, (n_rows, 8), generator=torch.Generator().manual_seed(3))
+    other = tokens.clone()
+    other[:, changed] = (other[:, changed] + 1) % 5
+    logits = []
+    for given in (tokens, other):
+        torch.manual_seed(4)
+        logits.append(model(given)[0])
+    differs = (logits[0] - logits[1]).abs().amax(-1) > 1e-6
+    assert differs[:, changed].all()
+    assert not differs[:, :changed].any()
+    assert not differs[:, changed + 4 :].any()  # out of the window
+    seen_by = differs[:, changed + 1 : changed + 4].sum(1)
+    assert set(seen_by.tolist()) == {0, 3}
+    assert 10 <= (seen_by == 0).sum() <= 30
+
+
+def test_where_all_others_are_hidden_a_frame_still_sees_itself():
+    model = without_dropout_of_blocks(transformer(layers=2, dropout=1 - 1e-7))
+    tokens = torch.tensor([[0, 3, 2, 2, 4, 1]])
+    logits = model(tokens)[0]
+    alone = model.eval()(tokens.T)[0]
+    torch.testing.assert_close(logits, alone.transpose(0, 1))
+
+
 def test_the_parameters_add_up():
     """Embedding V D; block: two norms 4 D, attention 4 D D + D, feed-forward 8 D D + 5 D; norm 2 D; head D V + V."""
     model = transformer(n_states=7, width=8, layers=3)
