@@ -64,7 +64,7 @@ class BandedModel(Network):
         seen_BS = torch.cat([seen[0], torch.ones_like(tokens_BT, dtype=seen.dtype)], dim=1)  # S = W-1 + T
         exists_B11S = seen_BS[:, None, None, :] > 0
         shown_B11S = F.dropout(torch.ones_like(exists_B11S, dtype=seen.dtype), self.dropout, self.training) > 0
-        own_TS = torch.ones(n_frames, past + n_frames, device=tokens_BT.device).tril(past).triu(past) > 0
+        own_TS = F.pad(torch.eye(n_frames, dtype=torch.bool, device=tokens_BT.device), (past, 0))
         ahead = self.looks_ahead()
         visible_B1TS = exists_B11S & (shown_B11S | own_TS)
         mask_B1TS = {a: visible_B1TS & band(n_frames, self.window, a, tokens_BT.device) for a in set(ahead)}
