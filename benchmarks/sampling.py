@@ -32,7 +32,7 @@ from mdlm.model.config import ModelConfig
 from mdlm.model.gru import GRUConfig
 from mdlm.model.lstm import LSTMConfig
 from mdlm.model.transformer import TransformerConfig
-from mdlm.sampling.engines import device_of, inverse_cdf
+from mdlm.sampling.engines import inverse_cdf
 from mdlm.sampling.sampling import Sampling
 
 WINDOW = 100
@@ -166,7 +166,7 @@ def rate(work: Callable[[], int]) -> float:
 
 
 def recompute(model: LanguageModel, n_chains: int, n_tokens: int) -> Callable[[], int]:
-    window_BT = torch.randint(model.n_states, (n_chains, WINDOW), device=device_of(model))
+    window_BT = torch.randint(model.n_states, (n_chains, WINDOW), device=model.device)
 
     @torch.inference_mode()
     def work() -> int:
@@ -181,7 +181,7 @@ def recompute(model: LanguageModel, n_chains: int, n_tokens: int) -> Callable[[]
 
 
 def step_loop(model: LanguageModel, n_chains: int, n_tokens: int) -> Callable[[], int]:
-    device = device_of(model)
+    device = model.device
 
     @torch.inference_mode()
     def work() -> int:

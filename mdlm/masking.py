@@ -72,11 +72,11 @@ def without_unseen(model: LanguageModel, pieces: Sequence[IntArray]) -> Iterator
 
     from mdlm.training.support import forbidden_jumps
 
-    before_VV = model.forbidden_VV.clone()
-    never_VV = torch.from_numpy(forbidden_jumps(pieces, model.n_states, "counted")).to(before_VV.device)
-    both_VV = before_VV | never_VV
-    model.forbid(torch.where(both_VV.all(dim=1, keepdim=True), before_VV, both_VV))
+    before_VV = model.added_VV.clone()
+    model.forbid(torch.from_numpy(forbidden_jumps(pieces, model.n_states, "counted")))
+    no_jump_left_V1 = (model.added_VV == -torch.inf).all(dim=1, keepdim=True)
+    model.added_VV.copy_(torch.where(no_jump_left_V1, before_VV, model.added_VV))
     try:
         yield
     finally:
-        model.forbid(before_VV)
+        model.added_VV.copy_(before_VV)

@@ -282,7 +282,7 @@ def judged(evaluation: Evaluation) -> dict[str, object]:
 def likelihoods(model: LanguageModel, tokens: Split[Tokens]) -> dict[str, object]:
     """Held-out loss in nats per token, and the share of the test data that is ruled out."""
     seen = jump_counts(tokens.test.pieces, model.n_states)
-    forbidden = seen[model.forbidden_VV.numpy()].sum() / seen.sum()
+    forbidden = seen[model.added_VV.numpy() == -np.inf].sum() / seen.sum()
     return {
         "nll_validation": f"{nll_nats_per_token(model, tokens.validation.pieces):.5f}",
         "nll_test": f"{nll_nats_per_token(model, tokens.test.pieces):.5f}",

@@ -61,7 +61,7 @@ class Baselines:
         if not self.context_targets or max(tokens.test.lengths) < 2:
             return None
         markov = ruled_out(counted(1, "all", tokens.train.pieces, tokens.train.n_tokens), tokens)
-        markov.to(model.forbidden_VV.device)
+        markov.to(model.device)
         bounds = (self.context_targets, self.max_context, confidence, seed)
         return context_curve(model, markov, pieces, token_time, time_unit, *bounds, progress)
 

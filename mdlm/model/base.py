@@ -66,24 +66,22 @@ class LanguageModel(nn.Module, ABC):
 
     Attributes:
         n_states: Size of the alphabet, V.
-        forbidden_VV: Jumps of probability zero; row: from, column: to.
-        bias_VV: What is added to the logits of the next token (column) after each one (row).
+        added_VV: What is added to the logits of the next token (column) after each one (row); minus infinity makes a
+            jump impossible.
         slow_memory: Of slow modes; of no means in most models.
     """
 
-    forbidden_VV: Tensor
-    bias_VV: Tensor
+    added_VV: Tensor
 
     def __init__(self, n_states: int, n_slow_modes: int = 0) -> None:
         super().__init__()
         self.n_states = n_states
         self.slow_memory = SlowMemory(n_states, n_slow_modes)
-        self.register_buffer("forbidden_VV", torch.zeros(n_states, n_states, dtype=torch.bool))
-        self.register_buffer("bias_VV", torch.zeros(n_states, n_states))
+        self.register_buffer("added_VV", torch.zeros(n_states, n_states))
 
     def forbid(self, jumps_VV: Tensor) -> None:
-        """Give these jumps (row: from, column: to) probability zero from now on."""
-        self.forbidden_VV.copy_(jumps_VV)
+        """Give these jumps too (row: from, column: to) probability zero from now on."""
+        self.added_VV.masked_fill_(jumps_VV.to(self.device), -torch.inf)
 
     def anchor_to(self, probability_VV: Tensor) -> None:
         """Let the logits be residuals over a Markov chain from now on, and forbid the jumps it holds to be impossible.
@@ -91,17 +89,11 @@ class LanguageModel(nn.Module, ABC):
         Args:
             probability_VV: Its transition matrix, row: from, column: to.
         """
-        self.forbid(probability_VV == 0)
-        self.bias_VV.copy_(torch.where(probability_VV == 0, 1, probability_VV).log())
+        self.added_VV.copy_(probability_VV.log())
 
     def allowed(self, logits_BTV: Tensor, tokens_BT: Tensor) -> Tensor:
-        """The logits after ``tokens_BT``: the bias of these tokens added, and without the forbidden jumps."""
-        added_BTV = self.bias_VV[tokens_BT]  # a copy, which no gradient flows through
-        return logits_BTV + added_BTV.masked_fill_(self.forbidden_VV[tokens_BT], -torch.inf)
-
-    def added_VV(self) -> Tensor:
-        """What `allowed` adds to the logits after each token, as one table (row: that token)."""
-        return self.bias_VV.masked_fill(self.forbidden_VV, -torch.inf)
+        """The logits after ``tokens_BT``, with what is added to them."""
+        return logits_BTV + self.added_VV[tokens_BT]
 
     @abstractmethod
     def initial_state(self, n_chains: int) -> State:
@@ -145,6 +137,11 @@ class LanguageModel(nn.Module, ABC):
     def gated_tables(self) -> GatedTables | None:
         """The tables of a recurrent network of gates; None for every other model."""
         return None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives; one without weights has its table."""
+        return self.added_VV.device
 
     @property
     def n_parameters(self) -> int:

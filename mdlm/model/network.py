@@ -73,7 +73,7 @@ class Network(LanguageModel):
                 x_BTH = torch.cat([x_BTH, means_BTM], dim=-1)
                 weight_VH = torch.cat([weight_VH, self.slow_memory.lift_MV.T], dim=1)
         flat = tokens_BT.flatten(), targets_BT.flatten()
-        found = LinearOutput(x_BTH.flatten(0, 1), weight_VH, self.head.bias, self.added_VV(), *flat)
+        found = LinearOutput(x_BTH.flatten(0, 1), weight_VH, self.head.bias, self.added_VV, *flat)
         return found, (*own_after, means_1BM)
 
     @abstractmethod

@@ -50,7 +50,7 @@ class CompiledEngine(Engine):
     ) -> None:
         n_chains = len(prompts_BT)
         _, state = model(prompts_BT, model.initial_state(n_chains))
-        net = _Network(tables, model.added_VV().numpy(), np.float32(1 / temperature), bfloat16)
+        net = _Network(tables, model.added_VV.numpy(), np.float32(1 / temperature), bfloat16)
         n_blocks = min(n_chains, max(2, -(-n_chains // BLOCK)))
         parts = [part.tolist() for part in np.array_split(np.arange(n_chains), n_blocks)]
         self.blocks = [_Block(net, keys_B[part], part, max(1, n_threads // n_blocks)) for part in parts]

@@ -15,7 +15,7 @@ from mdlm.model.base import SMALL, LanguageModel, fitting_threads, has_bfloat16
 from mdlm.progress import Progress
 from mdlm.sampling.chain_file import ChainFile, Chains, ChainsInMemory, Progressed
 from mdlm.sampling.compiled import CompiledEngine
-from mdlm.sampling.engines import Engine, TorchEngine, device_of
+from mdlm.sampling.engines import Engine, TorchEngine
 from mdlm.sampling.gated_stepper import GatedStepper
 from mdlm.sampling.graph import GraphEngine
 from mdlm.sampling.sampling import Sampled, Sampling
@@ -72,7 +72,7 @@ def _gone_on(sampling: Sampling, engine: Engine, done: Progressed, chains: Chain
 @torch.inference_mode()
 def _engine(sampling: Sampling, model: LanguageModel, prompts_BT: IntArray, seed: int) -> Engine:
     """The engine that was asked for, or the fastest one there is, behind the prompts."""
-    device, tables = device_of(model), model.gated_tables()
+    device, tables = model.device, model.gated_tables()
     chain_keys = keys(seed, sampling.n_chains)
     prompts = torch.from_numpy(prompts_BT).to(device)
     bfloat16 = sampling.precision == "bfloat16" or (
@@ -96,7 +96,7 @@ def _engine(sampling: Sampling, model: LanguageModel, prompts_BT: IntArray, seed
 def _identity(sampling: Sampling, model: LanguageModel, prompts_BT: IntArray, seed: int) -> str:
     """Names all that decides the chains, bit for bit: settings, weights, prompts, seed, device and this code."""
     total = hashlib.blake2b(digest_size=16)
-    about = (type(model).__qualname__, astuple(sampling), seed, device_of(model).type, torch.__version__)
+    about = (type(model).__qualname__, astuple(sampling), seed, model.device.type, torch.__version__)
     total.update(repr(about).encode())
     for name, tensor in sorted(model.state_dict().items()):
         total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())

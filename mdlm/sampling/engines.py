@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from mdlm.model.base import LanguageModel, Stepper
+from mdlm.model.base import Stepper
 from mdlm.sampling.uniforms import Keys, uniforms
 from mdlm.trajectory import IntArray
 
@@ -89,8 +89,3 @@ def inverse_cdf(logits_BV: Tensor, uniform_B: Tensor) -> Tensor:
     total_B = cumulative_BV[:, -1]
     below_B = torch.minimum(uniform_B * total_B, torch.nextafter(total_B, torch.zeros_like(total_B)))
     return (cumulative_BV <= below_B[:, None]).sum(dim=-1)
-
-
-def device_of(model: LanguageModel) -> torch.device:
-    """Where a model lives; one without weights has its table of forbidden jumps."""
-    return model.forbidden_VV.device

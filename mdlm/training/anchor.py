@@ -57,9 +57,10 @@ def markov_anchor(
 
 def _walked(counts: NDArray[np.int64]) -> FloatArray:
     """Where a walker ends who takes two steps, or more, on the chain with symmetrised counts."""
-    step = _normalised((counts + counts.T).astype(np.float64))
-    endless = np.eye(len(counts)) - GO_ON * step
-    return np.asarray((1 - GO_ON) * np.linalg.solve(endless, step @ step)).clip(0)  # rounding may go below zero
+    again = GO_ON * _normalised((counts + counts.T).astype(np.float64))
+    one = np.eye(len(counts))
+    visits = np.linalg.inv(one - again)  # the sum of all powers, of which the first two are left out
+    return np.asarray((1 - GO_ON) / GO_ON**2 * (visits - one - again)).clip(0)  # rounding may go below zero
 
 
 def _normalised(weights: FloatArray) -> FloatArray:

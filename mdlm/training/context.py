@@ -282,7 +282,7 @@ def window_losses(model: LanguageModel, tape: IntArray, targets: IntArray, lengt
     Returns:
         Nats, shape ``(n_targets,)``; infinite where the model holds a target to be impossible.
     """
-    was_training, device = model.training, model.forbidden_VV.device
+    was_training, device = model.training, model.device
     tokens = torch.from_numpy(tape.astype(np.int64)).to(device)
     before = torch.arange(-length, 0, device=device)
     losses = []

@@ -17,7 +17,7 @@ from mdlm.training.objective import Objective
 def kernel_penalty(model: LanguageModel, kernel_l2: float, recurrent_kernel_l2: float) -> Tensor:
     """See `mdlm.training.published.Defects.penalty`."""
     factors = {"weight_ih": kernel_l2, "weight_hh": recurrent_kernel_l2}
-    total = torch.zeros((), device=model.forbidden_VV.device)
+    total = torch.zeros((), device=model.device)
     for layer in model.modules():
         if isinstance(layer, nn.RNNBase):
             for name, weight in layer.named_parameters():

@@ -28,7 +28,7 @@ def nll_nats_per_token(model: LanguageModel, pieces: Sequence[IntArray], chunk_l
     Returns:
         Nats per token; infinite where the model holds an observed jump to be impossible.
     """
-    total, count = torch.zeros((), dtype=torch.float64, device=model.forbidden_VV.device), 0
+    total, count = torch.zeros((), dtype=torch.float64, device=model.device), 0
     with _judged(model):
         streams, state = _streams(model, pieces, chunk_length)
         for batch in streams:
@@ -88,5 +88,5 @@ def _judged(model: LanguageModel) -> Iterator[None]:
 
 def _streams(model: LanguageModel, pieces: Sequence[IntArray], chunk_length: int) -> tuple[Iterator[Batch], State]:
     """All of the pieces as streams, and the state they begin with."""
-    streams = Streams(pieces, chunk_length, n_streams=64, device=model.forbidden_VV.device)
+    streams = Streams(pieces, chunk_length, n_streams=64, device=model.device)
     return streams.epoch(np.random.default_rng(0)), model.initial_state(streams.n_rows)

@@ -66,6 +66,6 @@ class ScheduledSampling(Objective):
         drawn = torch.multinomial(predicted_BTV[:, :-1].softmax(dim=-1).flatten(0, 1), 1)
         sampled_BS = drawn.view_as(true_BS)
         replaced_BS = torch.rand(true_BS.shape, device=true_BS.device) < probability
-        impossible_BS = model.forbidden_VV[sampled_BS, batch.targets_BT[:, 1:].clamp(min=0)]
+        impossible_BS = model.added_VV[sampled_BS, batch.targets_BT[:, 1:].clamp(min=0)] == -torch.inf
         mixed_BS = torch.where(replaced_BS & ~impossible_BS, sampled_BS, true_BS)
         return torch.cat([batch.inputs_BT[:, :1], mixed_BS], dim=1)

@@ -23,6 +23,7 @@ Shape suffixes besides those of `mdlm.model.base`: K slow modes, F = 1 + K + 4 K
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,12 @@ LARGEST = 4.0
 PRIOR_WIDTH = 2.0
 """In nats. Networks overrate fluxes up to twentyfold: then it pulls by less than one event."""
 
+FEW = 2000
+"""States up to which all eigenvectors are computed, within a second or two; of more only those wanted."""
+
+LARGEST_RESIDUAL, MAX_ITERATIONS = 1e-4, 500
+"""Of these, in units of the rate of the mode, by so many iterations; else all are computed after all."""
+
 MAX_PASSES = 12
 """Over the training data; one to three were needed with an anchored network, nine with random predictions."""
 
@@ -62,13 +69,13 @@ def fit_slow_memory(model: Network, train: Sequence[IntArray], validation: Seque
     """Make a network's slow fluxes those of the data; see the head of this file.
 
     Args:
-        model: Its memory of slow modes is set, and `LanguageModel.bias_VV` changed.
+        model: Its memory of slow modes is set, and `LanguageModel.added_VV` changed.
         train: What theta is fitted to.
         validation: Held out, for theta's size; may be empty.
     """
     modes = slow_modes(jump_counts(train, model.n_states), model.slow_memory.n_modes)
     if modes.shape[1]:
-        fit = _Fit(model, torch.from_numpy(modes).to(model.bias_VV))
+        fit = _Fit(model, torch.from_numpy(modes).to(model.added_VV))
         theta_FK = fit.maximum(train)
         if validation:
             fit.set_size(validation, theta_FK)
@@ -95,14 +102,30 @@ def slow_modes(counts: IntArray, n_modes: int) -> FloatArray:
         inside = wider
     joint = both_ways[np.ix_(inside, inside)]
     root = np.sqrt(joint.sum(axis=1))
-    values, vectors = np.linalg.eigh(joint / np.where(root > 0, np.outer(root, root), 1))
-    slowest = slice(-2, -2 - n_modes, -1)  # the last is constant
-    values, vectors = values[slowest].clip(1e-300, 1 - 1e-15), vectors[:, slowest]
+    values, vectors = _largest(joint / np.where(root > 0, np.outer(root, root), 1), 1 + n_modes, root)
+    values, vectors = values[1:].clip(1e-300, 1 - 1e-15), vectors[:, 1:]  # the first is constant
     rates = -np.log(values)
     is_slow = FASTEST * rates <= rates[:1]
     modes = np.zeros((len(counts), is_slow.sum()))
     modes[inside] = (vectors[:, is_slow] * np.sqrt((root**2).sum()) / root[:, None]).clip(-LARGEST, LARGEST)
     return modes
+
+
+def _largest(symmetric: FloatArray, n_wanted: int, first: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The largest eigenvalues, in falling order, and their eigenvectors as columns, the first of which is known."""
+    if len(symmetric) > FEW:
+        start = np.random.default_rng(0).normal(size=(len(symmetric), n_wanted))
+        start[:, 0] = first
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR")  # of what torch may change some day
+            matrix = torch.from_numpy(symmetric).to_sparse_csr()
+        found = torch.lobpcg(matrix, X=torch.from_numpy(start), tol=1e-10, niter=MAX_ITERATIONS)
+        values, vectors = (part.numpy() for part in found)
+        residuals = np.linalg.norm(symmetric @ vectors - values * vectors, axis=0)
+        if (residuals[1:] < LARGEST_RESIDUAL * (1 - values[1:])).all():
+            return values, vectors
+    values, vectors = np.linalg.eigh(symmetric)
+    return values[: -1 - n_wanted : -1], vectors[:, : -1 - n_wanted : -1]
 
 
 @dataclass(frozen=True)
@@ -134,7 +157,7 @@ class _Fit:
         self.model, self.modes_VK = model, modes_VK
         n_states, self.n_modes = modes_VK.shape
         self.n_times = model.slow_memory.n_means // model.slow_memory.n_modes
-        self.bias_VV = model.bias_VV.clone()
+        self.before_VV = model.added_VV.clone()
         self.n_unused = model.slow_memory.n_modes - self.n_modes
         model.slow_memory.modes_VK.copy_(F.pad(modes_VK, (0, self.n_unused)))
         # The features but for the means, which come on top of this.
@@ -178,7 +201,7 @@ class _Fit:
     def _set(self, theta_FK: Tensor) -> None:
         """Put theta into the model: the means' part into its memory, the last token's into its table."""
         lift_FV = theta_FK.to(self.modes_VK) @ self.modes_VK.T
-        self.model.bias_VV.copy_(self.bias_VV + self.now_VF @ lift_FV)
+        torch.addmm(self.before_VV, self.now_VF, lift_FV, out=self.model.added_VV)
         lift_TKV = lift_FV[1 + self.n_modes :].view(self.n_times, self.n_modes, -1)
         self.model.slow_memory.lift_MV.copy_(F.pad(lift_TKV, (0, 0, 0, self.n_unused)).flatten(0, 1))
 

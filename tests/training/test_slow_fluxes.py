@@ -110,7 +110,7 @@ def test_modes_of_states_hardly_ever_visited_are_cut_off():
 def test_data_of_one_state_leave_a_model_as_it_was(n_frames):
     model = network(NETWORKS["lstm"])
     fit_slow_memory(model, [np.zeros(n_frames, dtype=np.int64)], [])
-    assert not model.bias_VV.any()
+    assert not model.added_VV.any()
     assert not model.slow_memory.lift_MV.any()
 
 
@@ -153,7 +153,7 @@ def test_theta_is_where_an_independent_optimiser_finds_the_maximum():
 
 def added(model):
     """What a fit has changed."""
-    return model.bias_VV.clone(), model.slow_memory.lift_MV.clone()
+    return model.added_VV.clone(), model.slow_memory.lift_MV.clone()
 
 
 def test_the_size_of_theta_is_where_an_independent_optimiser_finds_the_maximum_of_the_held_out_likelihood():
@@ -161,10 +161,10 @@ def test_the_size_of_theta_is_where_an_independent_optimiser_finds_the_maximum_o
     model, train = network(NETWORKS["lstm"]), drawn(CHAIN, 5_000, 1)
     held_out = drawn((CHAIN + rows(model, np.arange(5) % 4)) / 2, 1_000, 2)
     fit_slow_memory(model, [train], [])
-    bias_VV, lift_MV = added(model)
+    added_VV, lift_MV = added(model)
 
     def loss(size):
-        model.bias_VV.copy_(size * bias_VV)
+        model.added_VV.copy_(size * added_VV)
         model.slow_memory.lift_MV.copy_(size * lift_MV)
         return nll_nats_per_token(model, [held_out]) * (len(held_out) - 1) + ((size - 1) / SIZE_PRIOR_WIDTH) ** 2 / 2
 
@@ -172,7 +172,7 @@ def test_the_size_of_theta_is_where_an_independent_optimiser_finds_the_maximum_o
     loss(0)
     fit_slow_memory(model, [train], [held_out])
     assert 0.1 < expected < 0.9
-    assert_close(model.bias_VV, expected * bias_VV, rtol=0.03, atol=1e-3)
+    assert_close(model.added_VV, expected * added_VV, rtol=0.03, atol=1e-3)
     assert_close(model.slow_memory.lift_MV, expected * lift_MV, rtol=0.03, atol=1e-3)
 
 
@@ -184,7 +184,7 @@ def test_what_held_out_data_do_not_show_is_hardly_added():
     fit_slow_memory(model, [drawn(rarer, 50_000, 0)], [])
     in_full = added(model)[0]
     model.anchor_to(torch.from_numpy(CHAIN))
-    anchor = model.bias_VV.clone()
+    anchor = model.added_VV.clone()
     fit_slow_memory(model, [drawn(rarer, 50_000, 0)], [drawn(CHAIN, 50_000, 1)])
     assert abs(added(model)[0] - anchor).nan_to_num(0).max() < 0.35 * abs(in_full - anchor).nan_to_num(0).max()
 
@@ -246,7 +246,7 @@ def test_forbidden_jumps_stay_forbidden():
     fit_slow_memory(model, [piece], [])
     predicted = rows(model, piece)
     assert not predicted[CHAIN[piece[:-1]] == 0].any()
-    assert torch.isfinite(model.bias_VV).all()
+    assert torch.isfinite(model.added_VV[CHAIN > 0]).all()
     assert torch.isfinite(model.slow_memory.lift_MV).all()
 
 
@@ -279,7 +279,7 @@ def test_a_run_that_learns_nothing_is_the_chain_with_its_memory(tmp_path):
     by_hand.anchor_to(torch.from_numpy(markov_anchor(pieces, pieces, 4, "seen")))
     fit_slow_memory(by_hand, pieces, pieces[:1])
     assert by_hand.slow_memory.lift_MV.any()
-    for name in ("slow_memory.lift_MV", "slow_memory.modes_VK", "bias_VV"):
+    for name in ("slow_memory.lift_MV", "slow_memory.modes_VK", "added_VV"):
         assert_close(model.state_dict()[name], by_hand.state_dict()[name], rtol=0, atol=1e-6)
 
 
