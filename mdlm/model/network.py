@@ -26,9 +26,11 @@ class Network(LanguageModel):
     """A model trained by gradients; its state is the network's own and the means of the memory of slow modes.
 
     Attributes:
+        embedding: Of the states.
         head: The output layer.
     """
 
+    embedding: nn.Embedding
     head: nn.Linear
 
     def __init__(self, config: NeuralConfig, n_states: int) -> None:
@@ -37,6 +39,11 @@ class Network(LanguageModel):
     def initial_state(self, n_chains: int) -> State:
         """See `LanguageModel.initial_state`."""
         return (*self.initial_network_state(n_chains), self.slow_memory.initial_state(n_chains))
+
+    @property
+    def n_state_parameters(self) -> int:
+        """See `LanguageModel.n_state_parameters`."""
+        return sum(part.numel() for layer in (self.embedding, self.head) for part in layer.parameters())
 
     def forward(self, tokens_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """See `LanguageModel.forward`."""

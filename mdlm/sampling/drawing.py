@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mdlm.cores import available_cores
-from mdlm.model.base import SMALL, LanguageModel, fitting_threads, has_bfloat16
+from mdlm.model.base import LanguageModel, fitting_threads, has_bfloat16
 from mdlm.progress import Progress
 from mdlm.sampling.chain_file import ChainFile, Chains, ChainsInMemory, Progressed
 from mdlm.sampling.compiled import CompiledEngine
@@ -76,7 +76,7 @@ def _engine(sampling: Sampling, model: LanguageModel, prompts_BT: IntArray, seed
     chain_keys = keys(seed, sampling.n_chains)
     prompts = torch.from_numpy(prompts_BT).to(device)
     bfloat16 = sampling.precision == "bfloat16" or (
-        sampling.precision == "auto" and model.n_parameters >= SMALL and has_bfloat16(device)
+        sampling.precision == "auto" and not model.is_small and has_bfloat16(device)
     )
     common = (chain_keys, sampling.sampling_temperature)
     on_cpu = device.type == "cpu"

@@ -184,10 +184,13 @@ def two_threads():
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize(("hidden", "threads"), [(8, 1), (300, 2)])
-def test_a_small_model_computes_on_one_thread_and_then_gives_the_others_back(hidden, threads):
-    """An LSTM of 300 units has 4 x 300 x 300 = 360,000 recurrent weights, above the limit of 300,000."""
-    model = LSTMConfig(embedding=4, hidden=hidden, layers=1, dropout=0.0).build(3)
+@pytest.mark.parametrize(("hidden", "n_states", "threads"), [(8, 3, 1), (300, 3, 2), (300, 2000, 2), (200, 2000, 1)])
+def test_a_small_model_computes_on_one_thread_and_then_gives_the_others_back(hidden, n_states, threads):
+    """An LSTM of 300 units has 4 x 300 x 300 = 360,000 recurrent weights, above the limit of 300,000; of 200: 160,000.
+
+    Its 2000 states have 400,000 more, in which one thread is as fast.
+    """
+    model = LSTMConfig(embedding=4, hidden=hidden, layers=1, dropout=0.0).build(n_states)
     with fitting_threads(model):
         assert torch.get_num_threads() == threads
     assert torch.get_num_threads() == 2

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from mdlm.model.slow_memory import N_MODES, TIMES
 from mdlm.model.transformer import TransformerConfig
 from mdlm.sampling.sampling import Sampling
 from mdlm.tokens.base import Tokens
+from mdlm.training import slow_fluxes
 from mdlm.training.anchor import markov_anchor
 from mdlm.training.evaluate import nll_nats_per_token
 from mdlm.training.slow_fluxes import LARGEST, PRIOR_WIDTH, SIZE_PRIOR_WIDTH, fit_slow_memory, slow_modes
@@ -80,6 +83,33 @@ def test_the_slow_modes_of_a_ring_with_weak_bonds_are_those_of_the_counted_chain
     for mode, vector in zip(modes.T, vectors[:, order].real.T, strict=True):
         scale = both_ways.sum() / (both_ways.sum(axis=1) * vector**2).sum()
         np.testing.assert_allclose(np.outer(mode, mode), scale * np.outer(vector, vector), atol=1e-8)
+
+
+def line_of(n_states):
+    """Counts of a walk on a line that stays where a step would leave it: every state is as populated."""
+    counts = np.eye(n_states, k=1, dtype=np.int64) + np.eye(n_states, k=-1, dtype=np.int64)
+    counts[0, 0] = counts[-1, -1] = 1
+    return counts
+
+
+def test_slow_modes_of_many_states_are_found_without_the_others(monkeypatch):
+    """On a line they are cosines, mode k of k half waves; those of rates k^2 below 20 are slow."""
+    monkeypatch.setattr(slow_fluxes, "FEW", 100)
+    monkeypatch.setattr(np.linalg, "eigh", None)
+    modes = slow_modes(line_of(200), N_MODES)
+    for number, mode in enumerate(modes.T, start=1):
+        wave = np.sqrt(2) * np.cos(np.pi * number * (np.arange(200) + 0.5) / 200)
+        np.testing.assert_allclose(mode * np.sign(mode[0]), wave, atol=1e-4)
+    assert modes.shape[1] == 4
+
+
+def test_where_they_are_not_found_that_way_all_are_computed(monkeypatch):
+    monkeypatch.setattr(slow_fluxes, "FEW", 100)
+    monkeypatch.setattr(slow_fluxes, "MAX_ITERATIONS", 3)
+    monkeypatch.setattr(np.linalg, "eigh", Mock(wraps=np.linalg.eigh))
+    modes = slow_modes(line_of(200), N_MODES)
+    np.linalg.eigh.assert_called_once()
+    np.testing.assert_allclose(abs(modes[:, 0]), abs(np.sqrt(2) * np.cos(np.pi * (np.arange(200) + 0.5) / 200)))
 
 
 def test_fast_modes_are_left_out():
