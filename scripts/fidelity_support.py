@@ -1,7 +1,7 @@
 """How dense the table of possible jumps is: what an anchor with a sparse one would leave out.
 
-For each number of states, of the jumps that training data read forward never made: how many of all V x V lie within two
-or three steps on the symmetrised counts, and how many test data make that lie beyond. And the smallest share of the
+For each number of states: which share of all V x V jumps the training data, as they are read, made or would make in two
+or three steps on the symmetrised counts, and how many jumps of test data lie beyond. And the smallest share of the
 table that leaves out no more than one jump that the anchor's prior expects in as many tokens as the training data have.
 
 Usage: ``python scripts/fidelity_support.py FILE.csv RUNG OVERRIDE=VALUE,... [override ...]``, with a rung of
@@ -10,12 +10,11 @@ Usage: ``python scripts/fidelity_support.py FILE.csv RUNG OVERRIDE=VALUE,... [ov
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
-from fidelity import RUNGS, experiment
+from fidelity import RUNGS, append, experiment
 
 from mdlm.training.anchor import markov_anchor
 from mdlm.training.support import jump_counts
@@ -24,13 +23,13 @@ from mdlm.trajectory import IntArray
 
 def measured(train: IntArray, test: IntArray, anchor: np.ndarray) -> dict[str, object]:
     """A row, of counts and of the anchor's probabilities, both of shape (V, V)."""
-    seen, n_jumps = train > 0, test.sum()
+    seen = train > 0
     neighbours = ((train + train.T) > 0).astype(np.float32)
     two = seen | (neighbours @ neighbours > 0)
     three = two | (two.astype(np.float32) @ neighbours > 0)
     expected = np.sort((train.sum(axis=1, keepdims=True) * anchor)[~seen])
     n_left_out = np.searchsorted(np.cumsum(expected), 1)
-    row: dict[str, object] = {"n_states": len(train), "n_training_jumps": train.sum(), "n_test_jumps": n_jumps}
+    row: dict[str, object] = {"n_states": len(train), "n_training_jumps": train.sum(), "n_test_jumps": test.sum()}
     row |= {"seen_per_state": f"{seen.sum(axis=1).mean():.1f}", "unseen_in_test": test[~seen].sum()}
     for name, kept in (("two_steps", two), ("three_steps", three)):
         row |= {f"table_{name}": f"{kept.mean():.3f}", f"test_beyond_{name}": test[~kept].sum()}
@@ -45,14 +44,7 @@ def main(path: Path, rung: str, n_states: str, extra: list[str]) -> None:
         tokens = run.tokenised(run.stages()).tokens
         counts = [jump_counts(part.pieces, tokens.train.n_tokens) for part in (tokens.train, tokens.test)]
         anchor = markov_anchor(tokens.train.pieces, tokens.validation.pieces, tokens.train.n_tokens, "seen")
-        row = {"rung": rung, "overrides": " ".join([*extra, f"{name}={value}"])} | measured(*counts, anchor)
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
-        print(row, flush=True)
+        append(path, {"rung": rung, "overrides": " ".join([*extra, f"{name}={value}"])} | measured(*counts, anchor))
 
 
 if __name__ == "__main__":
